@@ -1,0 +1,53 @@
+//! NEON. The codecs' kernels are inherited from the scalar table.
+
+use core::arch::aarch64::{
+    uint8x16_t, vdupq_n_u64, veorq_u8, vld1q_u8, vmaxvq_u8, vorrq_u8, vreinterpretq_u8_u64, vst1q_u8,
+};
+
+use crate::arch::scalar;
+use crate::base::Backend;
+use crate::kernel::table::{Kernels, instantiate_vector_kernels};
+use crate::kernel::vector::Vector;
+
+#[derive(Clone, Copy)]
+struct Quad(uint8x16_t);
+
+impl Vector for Quad {
+    const BYTES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn splat(word: u64) -> Self {
+        // SAFETY: the caller's shell enables NEON (I).
+        Quad(unsafe { vreinterpretq_u8_u64(vdupq_n_u64(word.to_le())) })
+    }
+    #[inline(always)]
+    unsafe fn load(ptr: *const u8) -> Self {
+        // SAFETY: the caller's shell enables NEON (I); 16 bytes are readable, by the contract of `Vector::load`.
+        Quad(unsafe { vld1q_u8(ptr) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, ptr: *mut u8) {
+        // SAFETY: the caller's shell enables NEON (I); 16 bytes are writable, by the contract of `Vector::store`.
+        unsafe { vst1q_u8(ptr, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn xor(self, other: Self) -> Self {
+        // SAFETY: the caller's shell enables NEON (I).
+        Quad(unsafe { veorq_u8(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn or(self, other: Self) -> Self {
+        // SAFETY: the caller's shell enables NEON (I).
+        Quad(unsafe { vorrq_u8(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn is_zero(self) -> bool {
+        // SAFETY: the caller's shell enables NEON (I).
+        unsafe { vmaxvq_u8(self.0) == 0 }
+    }
+}
+
+instantiate_vector_kernels!(Quad, #[target_feature(enable = "neon")]);
+
+/// The kernels for CPUs with NEON.
+pub static KERNELS: Kernels = Kernels { backend: Backend::Neon, same_fill, fill, ..scalar::TABLE };

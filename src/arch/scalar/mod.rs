@@ -1,0 +1,46 @@
+//! Portable code: an 8-byte word stands for the register.
+
+use crate::base::Backend;
+use crate::kernel::table::{Kernels, instantiate_vector_kernels};
+use crate::kernel::vector::Vector;
+
+#[derive(Clone, Copy)]
+struct Word(u64);
+
+impl Vector for Word {
+    const BYTES: usize = 8;
+
+    #[inline(always)]
+    unsafe fn splat(word: u64) -> Self {
+        Word(word.to_le())
+    }
+    #[inline(always)]
+    unsafe fn load(ptr: *const u8) -> Self {
+        // SAFETY: 8 bytes are readable, by the contract of `Vector::load`.
+        Word(unsafe { ptr.cast::<u64>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn store(self, ptr: *mut u8) {
+        // SAFETY: 8 bytes are writable, by the contract of `Vector::store`.
+        unsafe { ptr.cast::<u64>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn xor(self, other: Self) -> Self {
+        Word(self.0 ^ other.0)
+    }
+    #[inline(always)]
+    unsafe fn or(self, other: Self) -> Self {
+        Word(self.0 | other.0)
+    }
+    #[inline(always)]
+    unsafe fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+}
+
+instantiate_vector_kernels!(Word,);
+
+/// The kernels that every target runs.
+pub static KERNELS: Kernels = TABLE;
+pub(in crate::arch) const TABLE: Kernels =
+    Kernels { backend: Backend::Scalar, same_fill, fill, histogram: crate::kernel::histogram::histogram };

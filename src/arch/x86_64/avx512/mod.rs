@@ -1,0 +1,56 @@
+//! AVX-512 (F, BW, CD, DQ, VL). The codecs' kernels are inherited from the AVX2 table.
+
+use core::arch::x86_64::{
+    __m512i, _mm512_loadu_si512, _mm512_or_si512, _mm512_set1_epi64, _mm512_storeu_si512, _mm512_test_epi64_mask,
+    _mm512_xor_si512,
+};
+
+use super::avx2;
+use crate::base::Backend;
+use crate::kernel::table::{Kernels, instantiate_vector_kernels};
+use crate::kernel::vector::Vector;
+
+#[derive(Clone, Copy)]
+struct Zmm(__m512i);
+
+impl Vector for Zmm {
+    const BYTES: usize = 64;
+
+    #[inline(always)]
+    unsafe fn splat(word: u64) -> Self {
+        // SAFETY: the caller's shell enables AVX-512 F (I).
+        Zmm(unsafe { _mm512_set1_epi64(word.cast_signed()) })
+    }
+    #[inline(always)]
+    unsafe fn load(ptr: *const u8) -> Self {
+        // SAFETY: the caller's shell enables AVX-512 F (I); 64 bytes are readable, by the contract of `Vector::load`.
+        Zmm(unsafe { _mm512_loadu_si512(ptr.cast()) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, ptr: *mut u8) {
+        // SAFETY: the caller's shell enables AVX-512 F (I); 64 bytes are writable, by the contract of `Vector::store`.
+        unsafe { _mm512_storeu_si512(ptr.cast(), self.0) }
+    }
+    #[inline(always)]
+    unsafe fn xor(self, other: Self) -> Self {
+        // SAFETY: the caller's shell enables AVX-512 F (I).
+        Zmm(unsafe { _mm512_xor_si512(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn or(self, other: Self) -> Self {
+        // SAFETY: the caller's shell enables AVX-512 F (I).
+        Zmm(unsafe { _mm512_or_si512(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn is_zero(self) -> bool {
+        // SAFETY: the caller's shell enables AVX-512 F (I).
+        unsafe { _mm512_test_epi64_mask(self.0, self.0) == 0 }
+    }
+}
+
+instantiate_vector_kernels!(Zmm, #[target_feature(
+    enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt"
+)]);
+
+/// The kernels for CPUs with AVX-512.
+pub static KERNELS: Kernels = Kernels { backend: Backend::Avx512, same_fill, fill, ..avx2::TABLE };

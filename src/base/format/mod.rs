@@ -1,0 +1,3 @@
+//! Constants of each wire format, with the section of its specification.
+
+pub mod object;

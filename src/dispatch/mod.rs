@@ -1,0 +1,97 @@
+//! L3: the safe seam between formats and kernels: a table chosen once, and safe calls through it.
+
+use crate::arch;
+use crate::base::Backend;
+use crate::kernel::table::Kernels;
+
+/// The kernel tables of this target, best first.
+static TABLES: &[&Kernels] = &[
+    #[cfg(target_arch = "x86_64")]
+    &arch::x86_64::avx512::KERNELS,
+    #[cfg(target_arch = "x86_64")]
+    &arch::x86_64::avx2::KERNELS,
+    #[cfg(target_arch = "aarch64")]
+    &arch::aarch64::neon::KERNELS,
+    &arch::scalar::KERNELS,
+];
+
+/// A kernel table that this CPU runs: holding one is the proof.
+#[derive(Clone, Copy)]
+pub struct Table(&'static Kernels);
+
+impl Table {
+    /// Returns the best table of this CPU.
+    pub fn best() -> Table {
+        let found = TABLES.iter().find(|table| table.backend.is_supported());
+        Table(found.copied().unwrap_or(&arch::scalar::KERNELS))
+    }
+
+    /// Returns the table of one backend, or `None` if this CPU or build lacks it.
+    pub fn of(backend: Backend) -> Option<Table> {
+        let found = TABLES.iter().find(|table| table.backend == backend && backend.is_supported());
+        found.copied().map(Table)
+    }
+
+    /// The instruction set of this table.
+    pub fn backend(self) -> Backend {
+        self.0.backend
+    }
+
+    /// Returns the 8-byte word that `page` repeats, if it repeats one.
+    ///
+    /// The length is a page size (a multiple of 512 bytes).
+    pub fn same_fill(self, page: &[u8]) -> Option<u64> {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.same_fill)(page) }
+    }
+
+    /// Fills `page`, whose length is a page size, with `word`.
+    pub fn fill(self, page: &mut [u8], word: u64) {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.fill)(page, word) }
+    }
+
+    /// Adds the number of times each byte value occurs in `src` to `counts`.
+    pub fn histogram(self, src: &[u8], counts: &mut [u32; 256]) {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.histogram)(src, counts) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every table that this CPU runs.
+    fn tables() -> Vec<Table> {
+        Backend::ALL.into_iter().filter_map(Table::of).collect()
+    }
+
+    #[test]
+    fn the_best_table_is_the_first_supported_one() {
+        assert_eq!(Table::best().backend(), tables()[0].backend());
+        assert!(tables().iter().any(|t| t.backend() == Backend::Scalar));
+    }
+
+    #[test]
+    fn same_fill_agrees_with_a_byte_loop_wherever_one_byte_differs() {
+        for table in tables() {
+            for len in [4096usize, 65536] {
+                let mut page = vec![0u8; len + 3];
+                for start in 0..3 {
+                    let page = &mut page[start..start + len];
+                    for word in [0, u64::MAX, 0x0807_0605_0403_0201, 0x1111_1111_1111_1111] {
+                        table.fill(page, word);
+                        assert!(page.chunks_exact(8).all(|w| w == word.to_le_bytes()), "{}", table.backend().name());
+                        assert_eq!(table.same_fill(page), Some(word));
+                    }
+                    for at in (0..len).step_by(if len == 4096 { 1 } else { 97 }) {
+                        page[at] ^= 0x10;
+                        assert_eq!(table.same_fill(page), None, "{} byte {at}", table.backend().name());
+                        page[at] ^= 0x10;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! L1: the inner loops, written once, generic over the instruction set where they are vector code.
+//!
+//! Invariants that the SAFETY notes of this layer cite:
+//!
+//! - **S (source)**: every load of `n` bytes at `p` is preceded by a proof that `src.len() - p >= n`.
+//! - **D (destination)**: every store of `n` bytes at `p` is preceded by a proof that `dst.len() - p >= n`.
+//! - **I (instruction set)**: a generic loop is inlined into a shell of `arch` that enables the instruction set, and
+//!   `dispatch` hands out that shell only on a CPU that has it.
+
+pub mod arena;
+pub mod histogram;
+pub mod same_fill;
+pub mod table;
+pub mod vector;

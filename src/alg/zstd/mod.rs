@@ -1,0 +1,4 @@
+//! The Zstandard format (RFC 8878).
+
+#[cfg(test)]
+pub mod reference;

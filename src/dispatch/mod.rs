@@ -1,8 +1,10 @@
 //! L3: the safe seam between formats and kernels: a table chosen once, and safe calls through it.
 
 use crate::arch;
-use crate::base::Backend;
+use crate::base::{Backend, Error};
 use crate::kernel::table::Kernels;
+pub use crate::kernel::zstd_huff_decode::Streams;
+pub use crate::kernel::zstd_seq_decode::Sequences;
 
 /// The kernel tables of this target, best first.
 static TABLES: &[&Kernels] = &[
@@ -55,6 +57,23 @@ impl Table {
     pub fn histogram(self, src: &[u8], counts: &mut [u32; 256]) {
         // SAFETY: `self` exists only where the CPU runs the table (I).
         unsafe { (self.0.histogram)(src, counts) }
+    }
+
+    /// Fills `dst` with Huffman-coded literals; `false` if `src` is damaged.
+    ///
+    /// See [`crate::kernel::zstd_huff_decode::decode`].
+    pub fn zstd_huff_decode(self, table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.zstd_huff_decode)(table, log, streams, src, dst) }
+    }
+
+    /// Decodes and executes the sequences of a block; returns where it ends in `dst`.
+    ///
+    /// # Errors
+    /// `NoSpace` or `Corrupt`, see [`crate::kernel::zstd_seq_decode::execute`].
+    pub fn zstd_seq_decode(self, job: &mut Sequences, dst: &mut [u8]) -> Result<usize, Error> {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.zstd_seq_decode)(job, dst) }
     }
 }
 

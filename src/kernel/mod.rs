@@ -8,7 +8,10 @@
 //!   `dispatch` hands out that shell only on a CPU that has it.
 
 pub mod arena;
+pub mod bits;
 pub mod histogram;
 pub mod same_fill;
 pub mod table;
 pub mod vector;
+pub mod zstd_huff_decode;
+pub mod zstd_seq_decode;

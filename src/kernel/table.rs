@@ -1,6 +1,8 @@
 //! The list of kernels, and the macro that instantiates the generic ones for an instruction set.
 
-use crate::base::Backend;
+use super::zstd_huff_decode::Streams;
+use super::zstd_seq_decode::Sequences;
+use crate::base::{Backend, Error};
 
 /// One implementation of every kernel. A table of a wider instruction set starts from the one it extends and replaces
 /// entries, so a kernel that an instruction set lacks is visibly inherited.
@@ -16,6 +18,10 @@ pub struct Kernels {
     pub fill: unsafe fn(page: &mut [u8], word: u64),
     /// [`super::histogram::histogram`].
     pub histogram: unsafe fn(src: &[u8], counts: &mut [u32; 256]),
+    /// [`super::zstd_huff_decode::decode`].
+    pub zstd_huff_decode: unsafe fn(table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool,
+    /// [`super::zstd_seq_decode::execute`].
+    pub zstd_seq_decode: unsafe fn(job: &mut Sequences, dst: &mut [u8]) -> Result<usize, Error>,
 }
 
 /// Writes the shells of the vector kernels: functions with the features of an instruction set into which the generic

@@ -42,5 +42,11 @@ instantiate_vector_kernels!(Word,);
 
 /// The kernels that every target runs.
 pub static KERNELS: Kernels = TABLE;
-pub(in crate::arch) const TABLE: Kernels =
-    Kernels { backend: Backend::Scalar, same_fill, fill, histogram: crate::kernel::histogram::histogram };
+pub(in crate::arch) const TABLE: Kernels = Kernels {
+    backend: Backend::Scalar,
+    same_fill,
+    fill,
+    histogram: crate::kernel::histogram::histogram,
+    zstd_huff_decode: crate::kernel::zstd_huff_decode::decode,
+    zstd_seq_decode: crate::kernel::zstd_seq_decode::execute,
+};

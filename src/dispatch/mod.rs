@@ -5,6 +5,8 @@ use crate::base::{Backend, Error};
 use crate::kernel::table::Kernels;
 pub use crate::kernel::zstd_huff_decode::Streams;
 pub use crate::kernel::zstd_seq_decode::Sequences;
+use crate::kernel::zstd_match::{DenseTables, Found, Job, Parse};
+use crate::kernel::zstd_seq_encode::{Codes, SeqTable};
 
 /// The kernel tables of this target, best first.
 static TABLES: &[&Kernels] = &[
@@ -74,6 +76,48 @@ impl Table {
     pub fn zstd_seq_decode(self, job: &mut Sequences, dst: &mut [u8]) -> Result<usize, Error> {
         // SAFETY: `self` exists only where the CPU runs the table (I).
         unsafe { (self.0.zstd_seq_decode)(job, dst) }
+    }
+
+    /// Parses a block with one table of `key`-byte hashes: [`crate::kernel::zstd_match::fast`].
+    pub fn zstd_match_fast(self, job: &Job<'_>, key: u32, table: &mut [u16], parse: Parse<'_>) -> Found {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.zstd_match_fast)(job, key, table, parse) }
+    }
+
+    /// Parses a block with one or two tables, lazily: [`crate::kernel::zstd_match::dense`].
+    pub fn zstd_match_dense(self, job: &Job<'_>, tables: DenseTables<'_>, parse: Parse<'_>) -> Found {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.zstd_match_dense)(job, tables, parse) }
+    }
+
+    /// Returns the length of one Huffman stream: [`crate::kernel::zstd_huff_encode::one_stream`].
+    pub fn zstd_huff_encode_one(self, src: &[u8], codes: &[u16; 256], dst: &mut [u8]) -> usize {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.zstd_huff_encode_one)(src, codes, dst) }
+    }
+
+    /// Returns the length of four Huffman streams: [`crate::kernel::zstd_huff_encode::four_streams`].
+    pub fn zstd_huff_encode_four(self, src: &[u8], codes: &[u16; 256], dst: &mut [u8]) -> usize {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.zstd_huff_encode_four)(src, codes, dst) }
+    }
+
+    /// Turns sequences into codes and extra bits: [`crate::kernel::zstd_seq_encode::codes`].
+    pub fn zstd_seq_codes(self, sequences: &mut [u64], codes: &mut Codes<'_>, repeats: &mut [u32; 3]) {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.zstd_seq_codes)(sequences, codes, repeats) }
+    }
+
+    /// Returns the length of the bit stream of a block's sequences: [`crate::kernel::zstd_seq_encode::encode`].
+    pub fn zstd_seq_encode(
+        self,
+        tables: &[SeqTable<'_>; 3],
+        [ll, of, ml]: [&[u8]; 3],
+        extra: &[u64],
+        dst: &mut [u8],
+    ) -> usize {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.zstd_seq_encode)(tables, ll, of, ml, extra, dst) }
     }
 }
 

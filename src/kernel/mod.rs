@@ -9,9 +9,13 @@
 
 pub mod arena;
 pub mod bits;
+pub mod bit_writer;
 pub mod histogram;
 pub mod same_fill;
 pub mod table;
 pub mod vector;
 pub mod zstd_huff_decode;
 pub mod zstd_seq_decode;
+pub mod zstd_huff_encode;
+pub mod zstd_match;
+pub mod zstd_seq_encode;

@@ -3,6 +3,12 @@
 use super::zstd_huff_decode::Streams;
 use super::zstd_seq_decode::Sequences;
 use crate::base::{Backend, Error};
+use super::zstd_match::{DenseTables, Found, Job, Parse};
+use super::zstd_seq_encode::{Codes, SeqTable};
+
+/// [`super::zstd_seq_encode::encode`].
+pub type SeqEncode =
+    unsafe fn(tables: &[SeqTable<'_>; 3], ll: &[u8], of: &[u8], ml: &[u8], extra: &[u64], dst: &mut [u8]) -> usize;
 
 /// One implementation of every kernel. A table of a wider instruction set starts from the one it extends and replaces
 /// entries, so a kernel that an instruction set lacks is visibly inherited.
@@ -22,6 +28,18 @@ pub struct Kernels {
     pub zstd_huff_decode: unsafe fn(table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool,
     /// [`super::zstd_seq_decode::execute`].
     pub zstd_seq_decode: unsafe fn(job: &mut Sequences, dst: &mut [u8]) -> Result<usize, Error>,
+    /// [`super::zstd_match::fast`].
+    pub zstd_match_fast: unsafe fn(job: &Job<'_>, key: u32, table: &mut [u16], parse: Parse<'_>) -> Found,
+    /// [`super::zstd_match::dense`].
+    pub zstd_match_dense: unsafe fn(job: &Job<'_>, tables: DenseTables<'_>, parse: Parse<'_>) -> Found,
+    /// [`super::zstd_huff_encode::one_stream`].
+    pub zstd_huff_encode_one: unsafe fn(src: &[u8], codes: &[u16; 256], dst: &mut [u8]) -> usize,
+    /// [`super::zstd_huff_encode::four_streams`].
+    pub zstd_huff_encode_four: unsafe fn(src: &[u8], codes: &[u16; 256], dst: &mut [u8]) -> usize,
+    /// [`super::zstd_seq_encode::codes`].
+    pub zstd_seq_codes: unsafe fn(sequences: &mut [u64], codes: &mut Codes<'_>, repeats: &mut [u32; 3]),
+    /// [`super::zstd_seq_encode::encode`].
+    pub zstd_seq_encode: SeqEncode,
 }
 
 /// Writes the shells of the vector kernels: functions with the features of an instruction set into which the generic

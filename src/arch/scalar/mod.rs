@@ -49,4 +49,10 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     histogram: crate::kernel::histogram::histogram,
     zstd_huff_decode: crate::kernel::zstd_huff_decode::decode,
     zstd_seq_decode: crate::kernel::zstd_seq_decode::execute,
+    zstd_match_fast: crate::kernel::zstd_match::fast,
+    zstd_match_dense: crate::kernel::zstd_match::dense,
+    zstd_huff_encode_one: crate::kernel::zstd_huff_encode::one_stream,
+    zstd_huff_encode_four: crate::kernel::zstd_huff_encode::four_streams,
+    zstd_seq_codes: crate::kernel::zstd_seq_encode::codes,
+    zstd_seq_encode: crate::kernel::zstd_seq_encode::encode,
 };

@@ -1,0 +1,349 @@
+//! Frames and blocks, encoding side (RFC 8878, sections 3.1.1.1 and 3.1.1.2).
+//!
+//! A source of up to 64 KiB is one block in a frame of a single segment. A longer one is cut into blocks of 64 KiB under a
+//! window of that size, so that 16-bit positions serve every length.
+
+use super::encode_dict::{EncodeDict, Tables};
+use super::encode_literals::{self, Effort, put};
+use super::encode_sequences::{self, Input, Slot};
+use super::fse_encode::{Priced, STATES};
+use super::{DEFAULT_LEVEL, Format, MAX_LEVEL, MIN_LEVEL};
+use crate::base::Error;
+use crate::base::format::zstd::{BLOCK_COMPRESSED, BLOCK_RAW, BLOCK_RLE, FIRST_REPEATS, MAGIC, MODE_FSE, MODE_REPEAT};
+use crate::dispatch::Table;
+use crate::kernel::arena::Arena;
+use crate::kernel::zstd_match::{DenseTables, Job, LITERALS_SLACK, MIN_MATCH, Parse, WINDOW};
+use crate::kernel::zstd_seq_encode::{Codes, SYMBOLS};
+
+/// Bytes of a block before it is compressed.
+const BLOCK: usize = 1 << 16;
+/// Bytes of a block's header.
+const BLOCK_HEADER: usize = 3;
+/// Magic number, descriptor, window, dictionary's number, content size.
+const HEADER_MAX: usize = 18;
+/// Fewest bytes that can get smaller: a compressed block has 3 bytes or more of its own besides literals.
+const COMPRESSIBLE: usize = 8;
+
+/// The match finder of a level.
+#[derive(Clone, Copy)]
+enum Finder {
+    /// Greedy, with the bytes of its key and of its steps.
+    Fast { key: u32, step: usize },
+    /// Lazy, with or without a table of long keys.
+    Dense { long: bool },
+}
+
+#[derive(Clone, Copy)]
+struct Level {
+    finder: Finder,
+    effort: Effort,
+}
+
+/// Literals below this number are one stream: four cost 8 bytes more and are faster to decode.
+const FOUR_STREAMS: usize = 512;
+
+/// Returns what a level does. Level 1 is the matcher that a study of 4 KiB pages found to reach the size of libzstd's
+/// level 1; below it the finder skips bytes and literals stay as they are, above it the finder is lazy.
+const fn level_of(level: i32) -> Level {
+    let huffman = level >= -2;
+    let four_streams = if level >= 3 { 1024 } else { FOUR_STREAMS };
+    let finder = match level {
+        ..=-5 => Finder::Fast { key: 6, step: 4 },
+        -4 => Finder::Fast { key: 6, step: 3 },
+        -3 => Finder::Fast { key: 6, step: 2 },
+        -2 => Finder::Fast { key: 6, step: 3 },
+        -1 => Finder::Fast { key: 6, step: 2 },
+        0 | 1 => Finder::Fast { key: 5, step: 1 },
+        2 => Finder::Dense { long: false },
+        _ => Finder::Dense { long: true },
+    };
+    Level { finder, effort: Effort { huffman, four_streams } }
+}
+
+/// Log2 of the entries of a hash table: one for each byte of the block, but 4096 at least, which costs a small block no
+/// more than clearing 8 KiB, and `most` at most.
+fn table_log(block: usize, most: u32) -> u32 {
+    block.next_power_of_two().trailing_zeros().clamp(8, most)
+}
+
+/// Entries of the finder's two tables for blocks of up to `block` bytes.
+fn table_lens(finder: Finder, block: usize) -> [usize; 2] {
+    match finder {
+        Finder::Fast { .. } => [1 << table_log(block, 14), 0],
+        Finder::Dense { long } => {
+            let len = 1 << table_log(block, 15);
+            [len, if long { len } else { 0 }]
+        }
+    }
+}
+
+/// Returns the longest frame of a source of `len` bytes.
+///
+/// `len` is at most [`i32::MAX`].
+pub fn bound(len: usize) -> usize {
+    HEADER_MAX + len + BLOCK_HEADER * len.div_ceil(BLOCK).max(1)
+}
+
+/// Returns the 8-byte words of scratch that [`compress_with`] needs at `level` for sources of up to `max_len` bytes.
+pub fn encode_words(max_len: usize, level: i32) -> usize {
+    let block = max_len.min(BLOCK);
+    let sequences = block / MIN_MATCH + 1;
+    let [short, long] = table_lens(level_of(level).finder, block);
+    let slot = Arena::words_for::<u16>(STATES) + Arena::words_for::<u64>(SYMBOLS) + Arena::words_for::<u16>(SYMBOLS);
+    Arena::words_for::<u16>(short)
+        + Arena::words_for::<u16>(long)
+        + Arena::words_for::<u64>(sequences)
+        + 3 * Arena::words_for::<u8>(sequences)
+        + Arena::words_for::<u8>(block + LITERALS_SLACK)
+        + 6 * slot
+        + Arena::words_for::<u8>(STATES)
+        + 2 * Arena::words_for::<u16>(256)
+}
+
+/// Where the table of a repeat mode would come from.
+#[derive(Clone, Copy)]
+enum Prior {
+    Nowhere,
+    Dictionary,
+    Block,
+}
+
+/// What one block leaves to the next, and the room of a block's parts.
+struct State<'s> {
+    repeats: [u32; 3],
+    short: &'s mut [u16],
+    long: &'s mut [u16],
+    sequences: &'s mut [u64],
+    codes: [&'s mut [u8]; 3],
+    literals: &'s mut [u8],
+    cells: &'s mut [u8; STATES],
+    slots: [Slot<'s>; 3],
+    slots_before: [Slot<'s>; 3],
+    fse_prior: [Prior; 3],
+    tree: &'s mut [u16; 256],
+    tree_before: &'s mut [u16; 256],
+    tree_prior: Prior,
+}
+
+/// Takes exactly `N` elements.
+fn take<'s, T: crate::kernel::arena::Plain, const N: usize>(arena: &mut Arena<'s>) -> &'s mut [T; N] {
+    match arena.take::<T>(N).first_chunk_mut::<N>() {
+        Some(array) => array,
+        None => unreachable!("the slice has N elements"),
+    }
+}
+
+impl<'s> State<'s> {
+    fn new(scratch: &'s mut [u64], finder: Finder, dict: Option<&EncodeDict>, len: usize) -> Self {
+        let block = len.min(BLOCK);
+        let count = block / MIN_MATCH + 1;
+        let mut arena = Arena::new(scratch);
+        let [short, long] = table_lens(finder, block).map(|len| arena.take::<u16>(len));
+        short.fill(0);
+        long.fill(0);
+        let mut slot =
+            || Slot { states: arena.take(STATES), symbols: take(&mut arena), cost: take(&mut arena), log: 0 };
+        let slots = [slot(), slot(), slot()];
+        let slots_before = [slot(), slot(), slot()];
+        let from = if dict.is_some_and(|d| d.tables().is_some()) { Prior::Dictionary } else { Prior::Nowhere };
+        State {
+            repeats: dict.map_or(FIRST_REPEATS, EncodeDict::repeats),
+            short,
+            long,
+            sequences: arena.take(count),
+            codes: [arena.take(count), arena.take(count), arena.take(count)],
+            literals: arena.take(block + LITERALS_SLACK),
+            cells: take(&mut arena),
+            slots,
+            slots_before,
+            fse_prior: [from; 3],
+            tree: take(&mut arena),
+            tree_before: take(&mut arena),
+            tree_prior: from,
+        }
+    }
+}
+
+/// Writes `src` to `dst` as one frame; returns its length.
+///
+/// The frame has the size of its content and no checksum; one in the standard format also has the number of the
+/// dictionary, if that has one. It depends on the source, the level and the dictionary, on nothing else. `scratch` has
+/// [`encode_words`] words or more and may hold anything. Does not allocate.
+///
+/// # Errors
+/// [`Error::Invalid`] for a level out of range; [`Error::NoSpace`] if, and only if, the frame is longer than `dst`.
+pub fn compress_with(
+    table: Table,
+    scratch: &mut [u64],
+    level: i32,
+    dict: Option<&EncodeDict>,
+    format: Format,
+    src: &[u8],
+    dst: &mut [u8],
+) -> Result<usize, Error> {
+    if !(MIN_LEVEL..=MAX_LEVEL).contains(&level) {
+        return Err(Error::Invalid);
+    }
+    let level = level_of(if level == 0 { DEFAULT_LEVEL } else { level });
+    let id = dict.map_or(0, EncodeDict::id);
+    let (header, mut at) = frame_header(src.len(), id, format);
+    dst.get_mut(..at).ok_or(Error::NoSpace)?.copy_from_slice(&header[..at]);
+    let mut state = State::new(scratch, level.finder, dict, src.len());
+    let mut start = 0;
+    loop {
+        let end = src.len().min(start + BLOCK);
+        let job = Job {
+            src,
+            start,
+            end,
+            repeats: state.repeats,
+            step: if let Finder::Fast { step, .. } = level.finder { step } else { 1 },
+            history: dict.filter(|_| start < WINDOW).map(EncodeDict::history),
+        };
+        let room = dst.get_mut(at..).unwrap_or_default();
+        at += write_block(table, level, &mut state, dict.and_then(EncodeDict::tables), &job, room)?;
+        if end == src.len() {
+            return Ok(at);
+        }
+        start = end;
+    }
+}
+
+/// Returns the header of a frame and its length.
+fn frame_header(len: usize, id: u32, format: Format) -> ([u8; HEADER_MAX], usize) {
+    let mut header = [0; HEADER_MAX];
+    let mut at = 0;
+    let mut add = |bytes: &[u8]| {
+        put(&mut header, at, bytes);
+        at += bytes.len();
+    };
+    if format == Format::Standard {
+        add(&MAGIC.to_le_bytes());
+    }
+    let id = if format == Format::Standard { id } else { 0 };
+    let id_len = match id {
+        0 => 0,
+        1..=0xff => 1,
+        0x100..=0xffff => 2,
+        _ => 4,
+    };
+    let single = len <= WINDOW;
+    let size = len as u64;
+    // A size of two bytes is written less 256; without a single segment there is no form of one byte.
+    let (size_flag, size, size_len) = match size {
+        0..=0xff if single => (0, size, 1),
+        0x100..=0x100ff if single => (1, size - 0x100, 2),
+        0..=0xffff_ffff => (2, size, 4),
+        _ => (3, size, 8),
+    };
+    add(&[size_flag << 6 | u8::from(single) << 5 | [0, 1, 2, 0, 3][id_len]]);
+    if !single {
+        add(&[((WINDOW.trailing_zeros() - 10) << 3) as u8]);
+    }
+    add(&id.to_le_bytes()[..id_len]);
+    add(&size.to_le_bytes()[..size_len]);
+    (header, at)
+}
+
+/// Writes one block, the last one if it reaches the end of the source, in the shortest form; returns its length.
+fn write_block(
+    table: Table,
+    level: Level,
+    state: &mut State<'_>,
+    dict: Option<&Tables>,
+    job: &Job<'_>,
+    dst: &mut [u8],
+) -> Result<usize, Error> {
+    let content = &job.src[job.start..job.end];
+    let len = content.len();
+    let (head, body) = dst.split_at_mut_checked(BLOCK_HEADER).ok_or(Error::NoSpace)?;
+    let mut close = |kind: u32, size: usize| {
+        let header = u32::from(job.end == job.src.len()) | kind << 1 | (size as u32) << 3;
+        head.copy_from_slice(&header.to_le_bytes()[..BLOCK_HEADER]);
+    };
+    if len > 1 && content[0] == content[len - 1] && content[1..] == content[..len - 1] {
+        *body.first_mut().ok_or(Error::NoSpace)? = content[0];
+        close(BLOCK_RLE, len);
+        return Ok(BLOCK_HEADER + 1);
+    }
+    if len >= COMPRESSIBLE {
+        // A compressed block is shorter than its content. What does not fit here is not written at all if the content
+        // itself is what does not fit.
+        let room = body.len().min(len - 1);
+        if let Some(size) = compress_block(table, level, state, dict, job, &mut body[..room]) {
+            close(BLOCK_COMPRESSED, size);
+            return Ok(BLOCK_HEADER + size);
+        }
+    }
+    body.get_mut(..len).ok_or(Error::NoSpace)?.copy_from_slice(content);
+    close(BLOCK_RAW, len);
+    Ok(BLOCK_HEADER + len)
+}
+
+/// Writes the sections of a compressed block; returns their length, or `None` if they do not fit `dst`.
+///
+/// Only a block that is written leaves its repeated offsets and tables to the next.
+fn compress_block(
+    table: Table,
+    level: Level,
+    state: &mut State<'_>,
+    dict: Option<&Tables>,
+    job: &Job<'_>,
+    dst: &mut [u8],
+) -> Option<usize> {
+    let parse = Parse { sequences: state.sequences, literals: state.literals };
+    let found = match level.finder {
+        Finder::Fast { key, .. } => table.zstd_match_fast(job, key, state.short, parse),
+        Finder::Dense { .. } => {
+            table.zstd_match_dense(job, DenseTables { short: state.short, long: state.long }, parse)
+        }
+    };
+    let sequences = &mut state.sequences[..found.sequences];
+    let mut repeats = job.repeats;
+    let mut counts = [[0; SYMBOLS]; 3];
+    let [ll, of, ml] = &mut state.codes;
+    let (ll, of, ml) = (&mut ll[..found.sequences], &mut of[..found.sequences], &mut ml[..found.sequences]);
+    table.zstd_seq_codes(sequences, &mut Codes { ll, ml, of, counts: &mut counts }, &mut repeats);
+
+    let prior_tree = match (state.tree_prior, dict) {
+        (Prior::Block, _) => Some(&*state.tree_before),
+        (Prior::Dictionary, Some(tables)) => Some(&tables.codes),
+        _ => None,
+    };
+    let literals = &state.literals[..found.literals];
+    let first = encode_literals::write(table, level.effort, literals, prior_tree, state.tree, dst);
+    let rest = dst.get_mut(first.len..)?;
+
+    let prior = |kind: usize| -> Option<Priced<'_>> {
+        match (state.fse_prior[kind], dict) {
+            (Prior::Block, _) => Some(state.slots_before[kind].view()),
+            (Prior::Dictionary, Some(tables)) => Some(tables.fse[kind].view()),
+            _ => None,
+        }
+    };
+    let prior = [prior(0), prior(1), prior(2)];
+    let input = Input { extra: sequences, codes: [ll, of, ml], counts: &counts };
+    let second = encode_sequences::write(table, &input, prior, &mut state.slots, state.cells, rest);
+    if second.len > rest.len() {
+        return None;
+    }
+
+    state.repeats = repeats;
+    if first.new_tree {
+        core::mem::swap(&mut state.tree, &mut state.tree_before);
+        state.tree_prior = Prior::Block;
+    }
+    if found.sequences != 0 {
+        for kind in 0..3 {
+            match second.modes[kind] {
+                MODE_FSE => {
+                    core::mem::swap(&mut state.slots[kind], &mut state.slots_before[kind]);
+                    state.fse_prior[kind] = Prior::Block;
+                }
+                MODE_REPEAT => {}
+                _ => state.fse_prior[kind] = Prior::Nowhere,
+            }
+        }
+    }
+    Some(first.len + second.len)
+}

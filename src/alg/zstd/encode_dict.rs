@@ -1,0 +1,117 @@
+//! A dictionary prepared for the encoder: its content, an index of it, and its tables (RFC 8878, section 5).
+
+use super::fse_encode::FixedTable;
+use super::huff_encode;
+use crate::base::Error;
+use crate::base::format::zstd::FIRST_REPEATS;
+use crate::kernel::zstd_match::{self, History, KEY, LONG_KEY};
+
+/// What the header of a dictionary says, as its reader found and checked it.
+pub struct Parsed {
+    /// The dictionary's number, not 0.
+    pub id: u32,
+    /// The first three repeated offsets.
+    pub repeats: [u32; 3],
+    /// Where the content starts.
+    pub content_at: usize,
+    /// Length of the code of each literal, 0 for those without one.
+    pub huff_bits: [u8; 256],
+    /// The longest of them.
+    pub huff_log: u32,
+    /// Distribution of literals length codes, its accuracy log, the last symbol in it.
+    pub ll: ([i16; 36], u32, usize),
+    /// As `ll`, of match length codes.
+    pub ml: ([i16; 53], u32, usize),
+    /// As `ll`, of offset codes.
+    pub of: ([i16; 32], u32, usize),
+}
+
+/// Bytes at the end of the content that the encoder refers to: more make matches rarer than their offsets cost.
+const REACH: usize = 1 << 20;
+
+/// The tables of a dictionary in Zstandard's format.
+pub struct Tables {
+    /// Huffman codes, each above 4 bits of its length.
+    pub codes: [u16; 256],
+    /// FSE tables of literals length, offset and match length.
+    pub fse: [FixedTable; 3],
+}
+
+/// A dictionary as the encoder uses it; immutable, so any number of threads may share it.
+pub struct EncodeDict {
+    id: u32,
+    repeats: [u32; 3],
+    content: Vec<u8>,
+    short: Vec<u32>,
+    long: Vec<u32>,
+    /// None or one: a vector, as it can be allocated fallibly.
+    tables: Vec<Tables>,
+}
+
+impl EncodeDict {
+    /// Returns the dictionary `content`, which is what follows the header, with the tables of `parsed` if it has any.
+    ///
+    /// Keeps a copy of the last 1 MiB of the content; allocates that and at most 8 bytes for each byte of it.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`] if an allocation fails.
+    pub fn new(content: &[u8], parsed: Option<&Parsed>) -> Result<EncodeDict, Error> {
+        let tail = &content[content.len().saturating_sub(REACH)..];
+        let mut own = Vec::new();
+        own.try_reserve_exact(tail.len()).map_err(|_| Error::NoMemory)?;
+        own.extend_from_slice(tail);
+        let mut tables = Vec::new();
+        if let Some(parsed) = parsed {
+            let mut codes = [0; 256];
+            huff_encode::assign_codes(&parsed.huff_bits, parsed.huff_log, &mut codes);
+            let fse = [
+                FixedTable::new(&parsed.ll.0[..=parsed.ll.2], parsed.ll.1),
+                FixedTable::new(&parsed.of.0[..=parsed.of.2], parsed.of.1),
+                FixedTable::new(&parsed.ml.0[..=parsed.ml.2], parsed.ml.1),
+            ];
+            tables.try_reserve_exact(1).map_err(|_| Error::NoMemory)?;
+            tables.push(Tables { codes, fse });
+        }
+        Ok(EncodeDict {
+            id: parsed.map_or(0, |p| p.id),
+            repeats: parsed.map_or(FIRST_REPEATS, |p| p.repeats),
+            short: index(&own, KEY)?,
+            long: index(&own, LONG_KEY)?,
+            content: own,
+            tables,
+        })
+    }
+
+    /// The dictionary's number, 0 for raw content.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The repeated offsets that a frame starts with.
+    pub fn repeats(&self) -> [u32; 3] {
+        self.repeats
+    }
+
+    /// The content and its index.
+    pub fn history(&self) -> History<'_> {
+        History { content: &self.content, short: &self.short, long: &self.long }
+    }
+
+    /// The tables, if the dictionary has any.
+    pub fn tables(&self) -> Option<&Tables> {
+        self.tables.first()
+    }
+}
+
+/// Returns the last position of each hash of `key` bytes, plus one.
+fn index(content: &[u8], key: u32) -> Result<Vec<u32>, Error> {
+    let len = content.len().next_power_of_two().max(64);
+    let mut table = Vec::new();
+    table.try_reserve_exact(len).map_err(|_| Error::NoMemory)?;
+    table.resize(len, 0);
+    for (at, word) in content.windows(8).enumerate() {
+        let word = word.first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
+        table[zstd_match::hash(word, key, len.trailing_zeros())] = at as u32 + 1;
+    }
+    Ok(table)
+}

@@ -1,0 +1,97 @@
+//! A stream of bits, lowest first, as the entropy stages of Zstandard write it (RFC 8878, section 4.1).
+
+/// Writes bits into a slice and goes on counting when the slice is full, so that a caller learns the true length of what
+/// did not fit.
+pub struct BitWriter<'d> {
+    dst: &'d mut [u8],
+    at: usize,
+    bits: u64,
+    held: u32,
+}
+
+impl<'d> BitWriter<'d> {
+    /// Starts at the first byte of `dst`.
+    #[inline(always)]
+    pub fn new(dst: &'d mut [u8]) -> Self {
+        BitWriter { dst, at: 0, bits: 0, held: 0 }
+    }
+
+    /// Appends the low `count` bits of `value`, whose other bits are zero.
+    ///
+    /// At most 64 bits are held: after [`BitWriter::flush`] up to 7 are, so 57 may follow it.
+    #[inline(always)]
+    pub fn push(&mut self, value: u64, count: u32) {
+        debug_assert!(self.held + count <= 64 && count < 64 && value >> count == 0);
+        self.bits |= value << self.held;
+        self.held += count;
+    }
+
+    /// Moves whole bytes out, so that fewer than 8 bits are held.
+    ///
+    /// Up to 8 bytes from the current place on are overwritten, none of them outside the slice.
+    #[inline(always)]
+    pub fn flush(&mut self) {
+        debug_assert!(self.held < 64);
+        match self.dst.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<8>()) {
+            Some(room) => *room = self.bits.to_le_bytes(),
+            None => self.flush_near_end(),
+        }
+        self.at += (self.held >> 3) as usize;
+        self.bits >>= self.held & !7;
+        self.held &= 7;
+    }
+
+    #[cold]
+    fn flush_near_end(&mut self) {
+        let bytes = self.bits.to_le_bytes();
+        let whole = (self.held >> 3) as usize;
+        if let Some(rest) = self.dst.get_mut(self.at..) {
+            rest.iter_mut().zip(&bytes[..whole]).for_each(|(to, &from)| *to = from);
+        }
+    }
+
+    /// Returns the bytes of the stream with zero bits up to the next whole byte; more than the slice holds if they did
+    /// not fit.
+    pub fn finish(mut self) -> usize {
+        self.flush();
+        self.held = self.held.next_multiple_of(8);
+        self.flush();
+        self.at
+    }
+
+    /// As [`BitWriter::finish`], after the single one bit that ends a stream which is read backwards.
+    #[inline(always)]
+    pub fn finish_backward(mut self) -> usize {
+        self.flush();
+        self.push(1, 1);
+        self.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_come_out_lowest_first_and_the_length_is_true_in_any_room() {
+        let write = |dst: &mut [u8]| {
+            let mut out = BitWriter::new(dst);
+            for i in 0..50u64 {
+                out.push(i & 0x1fff, 13);
+                out.push(1, 1);
+                out.push(0x2aaa_aaaa_aaaa & ((1 << 41) - 1), 41);
+                out.flush();
+            }
+            out.finish_backward()
+        };
+        let mut whole = [0u8; 400];
+        let len = write(&mut whole);
+        assert_eq!(len, (50 * 55 + 1usize).div_ceil(8));
+        assert_eq!(u16::from_le_bytes([whole[0], whole[1]]) & 0x3fff, 0x2000);
+        for room in 0..len {
+            let mut part = vec![0u8; room];
+            assert_eq!(write(&mut part), len);
+            assert_eq!(part, whole[..room]);
+        }
+    }
+}

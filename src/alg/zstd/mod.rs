@@ -13,6 +13,8 @@ mod encode_literals;
 mod encode_sequences;
 pub mod frame;
 mod fse_decode;
+#[cfg(test)]
+mod encode_tests;
 mod fse_encode;
 mod huff_decode;
 mod huff_encode;

@@ -33,7 +33,8 @@ pub struct Job<'a> {
     pub end: usize,
     /// The repeated offsets.
     pub repeats: [u32; 3],
-    /// Bytes from one probe to the next, at least 1 (fast finder only).
+    /// Fast finder: bytes from one probe to the next, at least 1. Dense finder: how many bytes further it looks for a
+    /// better match.
     pub step: usize,
     /// The dictionary, for a block that starts within [`WINDOW`] bytes of the source.
     pub history: Option<History<'a>>,
@@ -349,6 +350,9 @@ const SEQUENCE: i32 = 72;
 /// Cost of a repeated offset; see [`LITERAL`].
 const REPEAT: i32 = 20;
 
+/// A match of this length is taken without a look at the next: a better one is rare, and the search for it is not.
+const ENOUGH: usize = 48;
+
 #[derive(Clone, Copy)]
 struct Match {
     len: usize,
@@ -479,7 +483,7 @@ fn dense_body<const LONG: bool, const DICT: bool>(job: &Job<'_>, tables: DenseTa
             continue;
         }
         let mut look = 1;
-        while look <= 2 && at + look <= end - 8 {
+        while look <= job.step && best.len < ENOUGH && at + look <= end - 8 {
             // SAFETY: `at + look + 8 <= end` by the loop's condition; `repeats` are usable.
             let later = unsafe { search.find(at + look, false, repeats) };
             if later.saved > best.saved {

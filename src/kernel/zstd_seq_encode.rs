@@ -83,8 +83,11 @@ pub fn codes(sequences: &mut [u64], codes: &mut Codes<'_>, repeats: &mut [u32; 3
         offset = if distance == first { 1 } else { offset };
         // The place in the history that the distance is taken from: those before it move down by one.
         let place = offset - 1 + u32::from(bare);
-        r2 = if place <= 1 { r2 } else { r1 };
-        r1 = if place == 0 { r1 } else { r0 };
+        // Masks, as the places are too mixed for a branch to be foreseen.
+        let from_third = u32::from(place > 1).wrapping_neg();
+        let from_second = u32::from(place > 0).wrapping_neg();
+        r2 ^= (r2 ^ r1) & from_third;
+        r1 ^= (r1 ^ r0) & from_second;
         r0 = distance;
 
         let ll = if literals < 64 { LL_CODES[literals as usize] } else { (literals.ilog2() + 19) as u8 };

@@ -29,8 +29,8 @@ const COMPRESSIBLE: usize = 8;
 enum Finder {
     /// Greedy, with the bytes of its key and of its steps.
     Fast { key: u32, step: usize },
-    /// Lazy, with or without a table of long keys.
-    Dense { long: bool },
+    /// Lazy, with or without a table of long keys; looks some bytes further for a better match.
+    Dense { long: bool, look: usize },
 }
 
 #[derive(Clone, Copy)]
@@ -54,8 +54,8 @@ const fn level_of(level: i32) -> Level {
         -2 => Finder::Fast { key: 6, step: 3 },
         -1 => Finder::Fast { key: 6, step: 2 },
         0 | 1 => Finder::Fast { key: 5, step: 1 },
-        2 => Finder::Dense { long: false },
-        _ => Finder::Dense { long: true },
+        2 => Finder::Dense { long: false, look: 1 },
+        _ => Finder::Dense { long: true, look: 2 },
     };
     Level { finder, effort: Effort { huffman, four_streams } }
 }
@@ -70,7 +70,7 @@ fn table_log(block: usize, most: u32) -> u32 {
 fn table_lens(finder: Finder, block: usize) -> [usize; 2] {
     match finder {
         Finder::Fast { .. } => [1 << table_log(block, 14), 0],
-        Finder::Dense { long } => {
+        Finder::Dense { long, .. } => {
             let len = 1 << table_log(block, 15);
             [len, if long { len } else { 0 }]
         }
@@ -197,7 +197,10 @@ pub fn compress_with(
             start,
             end,
             repeats: state.repeats,
-            step: if let Finder::Fast { step, .. } = level.finder { step } else { 1 },
+            step: match level.finder {
+                Finder::Fast { step, .. } => step,
+                Finder::Dense { look, .. } => look,
+            },
             history: dict.filter(|_| start < WINDOW).map(EncodeDict::history),
         };
         let room = dst.get_mut(at..).unwrap_or_default();

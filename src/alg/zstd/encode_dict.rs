@@ -1,14 +1,30 @@
 //! A dictionary prepared for the encoder: its content, an index of it, and its tables (RFC 8878, section 5).
 
 use super::fse_encode::FixedTable;
-use super::huff_encode;
+use super::huff_encode::Lengths;
 use crate::base::Error;
-use crate::base::format::zstd::FIRST_REPEATS;
+use crate::base::format::zstd::{FIRST_REPEATS, HUFF_MAX_BITS};
 use crate::kernel::zstd_match::{self, History, KEY, LONG_KEY};
+
+/// A distribution over an alphabet of `N` codes.
+pub struct Norm<const N: usize> {
+    /// Cells of each code; -1 is a probability below one.
+    pub norm: [i16; N],
+    /// Accuracy log.
+    pub log: u32,
+    /// The last code that has cells.
+    pub max_symbol: usize,
+}
+
+impl<const N: usize> Norm<N> {
+    fn table(&self) -> FixedTable {
+        FixedTable::new(&self.norm[..=self.max_symbol.min(N - 1)], self.log)
+    }
+}
 
 /// What the header of a dictionary says, as its reader found and checked it.
 pub struct Parsed {
-    /// The dictionary's number, not 0.
+    /// The dictionary's number.
     pub id: u32,
     /// The first three repeated offsets.
     pub repeats: [u32; 3],
@@ -18,12 +34,12 @@ pub struct Parsed {
     pub huff_bits: [u8; 256],
     /// The longest of them.
     pub huff_log: u32,
-    /// Distribution of literals length codes, its accuracy log, the last symbol in it.
-    pub ll: ([i16; 36], u32, usize),
-    /// As `ll`, of match length codes.
-    pub ml: ([i16; 53], u32, usize),
-    /// As `ll`, of offset codes.
-    pub of: ([i16; 32], u32, usize),
+    /// Literals lengths.
+    pub ll: Norm<36>,
+    /// Match lengths.
+    pub ml: Norm<53>,
+    /// Offsets.
+    pub of: Norm<32>,
 }
 
 /// Bytes at the end of the content that the encoder refers to: more make matches rarer than their offsets cost.
@@ -62,13 +78,12 @@ impl EncodeDict {
         own.extend_from_slice(tail);
         let mut tables = Vec::new();
         if let Some(parsed) = parsed {
+            // A tree deeper than the encoder's own is left unused: no literal has a code then.
             let mut codes = [0; 256];
-            huff_encode::assign_codes(&parsed.huff_bits, parsed.huff_log, &mut codes);
-            let fse = [
-                FixedTable::new(&parsed.ll.0[..=parsed.ll.2], parsed.ll.1),
-                FixedTable::new(&parsed.of.0[..=parsed.of.2], parsed.of.1),
-                FixedTable::new(&parsed.ml.0[..=parsed.ml.2], parsed.ml.1),
-            ];
+            if parsed.huff_log <= HUFF_MAX_BITS {
+                Lengths::of_bits(&parsed.huff_bits, parsed.huff_log).assign_codes(&mut codes);
+            }
+            let fse = [parsed.ll.table(), parsed.of.table(), parsed.ml.table()];
             tables.try_reserve_exact(1).map_err(|_| Error::NoMemory)?;
             tables.push(Tables { codes, fse });
         }

@@ -63,7 +63,7 @@ pub fn write(
     let tree = huff_encode::lengths(&counts, limit);
     let mut description = [0; DESCRIPTION_MAX];
     let described = huff_encode::describe(&tree, &mut description);
-    let bits: u64 = counts.iter().zip(tree.bits).map(|(&count, bits)| u64::from(count) * u64::from(bits)).sum();
+    let bits = tree.cost_of(&counts);
     let own_len = described.map_or(usize::MAX, |len| header + len + extra + (bits / 8) as usize);
 
     let gain = (n >> 8) + 1;
@@ -73,7 +73,7 @@ pub fn write(
     let (kind, codes, description) = match prior {
         Some(prior) if treeless_len <= own_len => (LITERALS_TREELESS, prior, &[][..]),
         _ => {
-            huff_encode::assign_codes(&tree.bits, tree.log, codes);
+            tree.assign_codes(codes);
             (LITERALS_COMPRESSED, &*codes, &description[..described.unwrap_or(0)])
         }
     };

@@ -1,7 +1,7 @@
 //! The encoder against libzstd, which must restore every frame.
 
 use super::encode::{bound, compress_with, encode_words};
-use super::encode_dict::{EncodeDict, Parsed};
+use super::encode_dict::{EncodeDict, Norm, Parsed};
 use super::{Format, MAX_LEVEL, MIN_LEVEL, fse_encode, huff_encode};
 use crate::base::Error;
 use crate::base::format::zstd::{DICT_MAGIC, MAGIC};
@@ -203,9 +203,9 @@ fn formatted_dictionary(content: &[u8]) -> (Vec<u8>, Parsed) {
         content_at,
         huff_bits: tree.bits,
         huff_log: tree.log,
-        ll: (ll, 8, 35),
-        ml: (ml, 8, 52),
-        of: (of, 7, 17),
+        ll: Norm { norm: ll, log: 8, max_symbol: 35 },
+        ml: Norm { norm: ml, log: 8, max_symbol: 52 },
+        of: Norm { norm: of, log: 7, max_symbol: 17 },
     };
     (out, parsed)
 }

@@ -69,7 +69,7 @@ pub fn cost_of(counts: &[u32], cost: &[u16; SYMBOLS]) -> Option<u64> {
 
 /// Fills `norm` with a distribution of `1 << log` cells for `counts`, whose sum is `total`.
 ///
-/// Every symbol that occurs has one cell or more. At least two symbols occur, at most `1 << log`.
+/// Every symbol that occurs has one cell or more. No count is above 2^17. At least two symbols occur, at most `1 << log`.
 pub fn normalise(counts: &[u32], total: u32, log: u32, norm: &mut [i16]) {
     let cells = 1i32 << log;
     let mut left = cells;
@@ -84,7 +84,7 @@ pub fn normalise(counts: &[u32], total: u32, log: u32, norm: &mut [i16]) {
     while left > 0 {
         let (mut best, mut gain) = (0, 0);
         for (i, (&n, &count)) in norm.iter().zip(counts).enumerate() {
-            let saved = (u64::from(count) << 16) / (2 * u64::from(n.unsigned_abs()) + 1);
+            let saved = (count << 14) / (2 * u32::from(n.unsigned_abs()) + 1);
             if saved > gain {
                 (best, gain) = (i, saved);
             }
@@ -93,10 +93,10 @@ pub fn normalise(counts: &[u32], total: u32, log: u32, norm: &mut [i16]) {
         left -= 1;
     }
     while left < 0 {
-        let (mut best, mut loss) = (0, u64::MAX);
+        let (mut best, mut loss) = (0, u32::MAX);
         for (i, (&n, &count)) in norm.iter().zip(counts).enumerate() {
             if n > 1 {
-                let lost = (u64::from(count) << 16) / (2 * u64::from(n.unsigned_abs()) - 1);
+                let lost = (count << 14) / (2 * u32::from(n.unsigned_abs()) - 1);
                 if lost < loss {
                     (best, loss) = (i, lost);
                 }

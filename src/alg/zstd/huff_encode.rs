@@ -21,23 +21,26 @@ pub struct Lengths {
     pub log: u32,
     /// The last symbol that has a code.
     pub last: usize,
+    /// How many codes there are of each length.
+    leaves: [u32; DEPTHS],
+    /// The symbols that have a code, in their order, and how many they are.
+    symbols: [u8; 256],
+    used: usize,
 }
 
 /// Returns code lengths of at most `limit` bits (8 to 11), a complete code, for `counts` with two symbols or more.
 pub fn lengths(counts: &[u32; 256], limit: u32) -> Lengths {
     debug_assert!((8..=HUFF_MAX_BITS).contains(&limit));
-    let mut keys = [0u32; 256];
+    let mut symbols = [0u8; 256];
     let mut used = 0;
-    let mut last = 0;
     for (symbol, &count) in counts.iter().enumerate() {
-        keys[used] = count << 8 | symbol as u32;
-        if count != 0 {
-            used += 1;
-            last = symbol;
-        }
+        symbols[used & 255] = symbol as u8;
+        used += usize::from(count != 0);
     }
+    let last = usize::from(symbols[used - 1]);
+    let mut keys = [0u32; 256];
     let keys = &mut keys[..used];
-    keys.sort_unstable();
+    sort_by_count(counts, &symbols[..used], keys);
     let mut leaves = [0u32; DEPTHS];
     count_depths(keys, &mut leaves);
 
@@ -72,7 +75,30 @@ pub fn lengths(counts: &[u32; 256], limit: u32) -> Lengths {
         }
         next += count;
     }
-    Lengths { bits, log, last }
+    Lengths { bits, log, last, leaves, symbols, used }
+}
+
+/// Fills `keys` with the symbols, each below its count, in rising order of the counts.
+///
+/// Small counts, which most are, go straight to their places; only those from [`BUCKETS`] on are compared.
+fn sort_by_count(counts: &[u32; 256], symbols: &[u8], keys: &mut [u32]) {
+    const BUCKETS: usize = 64;
+    let mut starts = [0u8; BUCKETS + 1];
+    let bucket = |symbol: u8| (counts[usize::from(symbol)] as usize).min(BUCKETS - 1);
+    for &symbol in symbols {
+        // No bucket but one of 256 equal counts wraps, and then its end is not asked for.
+        starts[bucket(symbol) + 1] = starts[bucket(symbol) + 1].wrapping_add(1);
+    }
+    for i in 1..=BUCKETS {
+        starts[i] = starts[i].wrapping_add(starts[i - 1]);
+    }
+    let large = usize::from(starts[BUCKETS - 1]);
+    for &symbol in symbols {
+        let place = &mut starts[bucket(symbol)];
+        keys[usize::from(*place)] = counts[usize::from(symbol)] << 8 | u32::from(symbol);
+        *place = place.wrapping_add(1);
+    }
+    keys[large..].sort_unstable();
 }
 
 /// Sets `leaves[d]` to the number of leaves of depth `d` of an optimal tree over `keys`, which are sorted and have their
@@ -120,23 +146,40 @@ fn count_depths(keys: &[u32], leaves: &mut [u32; DEPTHS]) {
     }
 }
 
-/// Fills `codes` with the code of each symbol above 4 bits of its length; 0 for a symbol without one.
-pub fn assign_codes(bits: &[u8; 256], log: u32, codes: &mut [u16; 256]) {
-    let mut leaves = [0u16; 16];
-    for &bits in bits {
-        leaves[usize::from(bits & 15)] += 1;
+impl Lengths {
+    /// Returns the lengths as a dictionary has them; `bits` is a complete code whose longest has `log` bits.
+    pub fn of_bits(bits: &[u8; 256], log: u32) -> Lengths {
+        let mut tree = Lengths { bits: *bits, log, last: 0, leaves: [0; DEPTHS], symbols: [0; 256], used: 0 };
+        for (symbol, &bits) in bits.iter().enumerate().filter(|(_, bits)| **bits != 0) {
+            tree.leaves[usize::from(bits) % DEPTHS] += 1;
+            tree.symbols[tree.used] = symbol as u8;
+            tree.used += 1;
+            tree.last = symbol;
+        }
+        tree
     }
-    // The longest codes start from 0; each shorter length goes on where the longer one, halved, ended.
-    let mut next = [0u16; 16];
-    let mut first = 0;
-    for depth in (1..=log as usize).rev() {
-        next[depth] = first;
-        first = (first + leaves[depth]) >> 1;
+
+    /// Fills `codes` with the code of each symbol above 4 bits of its length; 0 for a symbol without one.
+    pub fn assign_codes(&self, codes: &mut [u16; 256]) {
+        // The longest codes start from 0; each shorter length goes on where the longer one, halved, ended.
+        let mut next = [0u16; 16];
+        let mut first = 0;
+        for depth in (1..=self.log as usize).rev() {
+            next[depth] = first;
+            first = (first + self.leaves[depth] as u16) >> 1;
+        }
+        codes.fill(0);
+        for &symbol in &self.symbols[..self.used] {
+            let bits = self.bits[usize::from(symbol)];
+            let next = &mut next[usize::from(bits & 15)];
+            codes[usize::from(symbol)] = *next << 4 | u16::from(bits);
+            *next += 1;
+        }
     }
-    for (code, &bits) in codes.iter_mut().zip(bits) {
-        let next = &mut next[usize::from(bits & 15)];
-        *code = if bits == 0 { 0 } else { *next << 4 | u16::from(bits) };
-        *next += 1;
+
+    /// Returns the bits of `counts` symbols, all of which have a code.
+    pub fn cost_of(&self, counts: &[u32; 256]) -> u64 {
+        counts.iter().zip(self.bits).map(|(&count, bits)| u64::from(count * u32::from(bits))).sum()
     }
 }
 
@@ -161,7 +204,7 @@ pub fn describe(tree: &Lengths, out: &mut [u8; DESCRIPTION_MAX]) -> Option<usize
         *weight = if bits == 0 { 0 } else { (tree.log + 1) as u8 - bits };
     }
     let weights = &weights[..tree.last];
-    let coded = describe_by_fse(weights, out);
+    let coded = describe_by_fse(tree, weights, out);
     let plain = 1 + weights.len().div_ceil(2);
     if weights.len() <= 128 && coded.is_none_or(|len| plain <= len) {
         out[0] = 127 + weights.len() as u8;
@@ -174,13 +217,16 @@ pub fn describe(tree: &Lengths, out: &mut [u8; DESCRIPTION_MAX]) -> Option<usize
 }
 
 /// Returns the length of the description whose weights are coded by two FSE states; `None` if it cannot be used.
-fn describe_by_fse(weights: &[u8], out: &mut [u8; DESCRIPTION_MAX]) -> Option<usize> {
+fn describe_by_fse(tree: &Lengths, weights: &[u8], out: &mut [u8; DESCRIPTION_MAX]) -> Option<usize> {
     const KINDS: usize = HUFF_MAX_BITS as usize + 1;
     let n = weights.len();
     let mut counts = [0u32; KINDS];
-    for &weight in weights {
-        counts[usize::from(weight)] += 1;
+    // From the lengths: counting one by one would wait for the counter of the many zeros.
+    for depth in 1..=tree.log as usize {
+        counts[tree.log as usize + 1 - depth] = tree.leaves[depth];
     }
+    counts[tree.log as usize + 1 - usize::from(tree.bits[tree.last])] -= 1;
+    counts[0] = (n + 1 - tree.used) as u32;
     let kinds = counts.iter().rposition(|&c| c != 0)? + 1;
     if n < 3 || counts.iter().any(|&c| c as usize == n) {
         return None;

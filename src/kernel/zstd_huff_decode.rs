@@ -23,6 +23,7 @@ pub enum Streams {
 ///
 /// Returns `false` if a stream has no end mark, is not read to exactly its first bit, or the lengths do not add up;
 /// `dst` is then unspecified. Any table is safe, only one that the format allows is useful.
+#[inline(always)]
 pub fn decode(table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool {
     if !(1..=12).contains(&log) || table.len() < 1 << log {
         return false;
@@ -85,6 +86,7 @@ fn finish_by<const PER_REFILL: usize>(
 }
 
 /// Decodes four streams, the first three of `ceil(n / 4)` symbols each.
+#[inline(always)]
 fn four(table: &[u16], log: u32, src: &[u8], dst: &mut [u8]) -> bool {
     let Some((jump, data)) = src.split_first_chunk::<6>() else { return false };
     let quarter = dst.len().div_ceil(4);

@@ -63,6 +63,7 @@ pub struct Sequences<'a> {
 /// # Errors
 /// `NoSpace` if `dst` is too small; `Corrupt` if an offset reaches too far back, the literals run out, or the bit
 /// stream does not end at exactly its first bit.
+#[inline(always)]
 pub fn execute(job: &mut Sequences, dst: &mut [u8]) -> Result<usize, Error> {
     let mut at = job.at;
     let mut literals = job.literals;

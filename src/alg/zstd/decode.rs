@@ -87,7 +87,7 @@ pub fn decompress(
 
     if format == Format::Magicless {
         let (read, written) = decoder.frame(src, format, dst)?;
-        return if read == src.len() { Ok(written) } else { Err(stricter()) };
+        return if read == src.len() { Ok(written) } else { Err(stricter(Stricter::Magicless)) };
     }
     let (mut rest, mut written) = (src, 0);
     while let Some(frame) = next_frame(rest)? {
@@ -206,20 +206,36 @@ impl Decoder<'_, '_> {
         };
         let end = self.table.zstd_seq_decode(&mut job, dst)?;
         self.repeats = job.repeats;
-        if end - at > block_max { Err(stricter()) } else { Ok(end) }
+        if end - at > block_max { Err(stricter(Stricter::BlockSize)) } else { Ok(end) }
     }
 }
 
-/// The error of a place where libzstd may accept what we refuse (see the top of this file). Tests learn from it which
-/// of two different verdicts are meant.
-pub fn stricter() -> Error {
+/// Why we refuse what libzstd may accept: the differences of the list at the top of this file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stricter {
+    /// A Huffman stream is not read to exactly its first bit.
+    HuffmanEnd,
+    /// The description of an FSE table runs past the end of its section.
+    TableEnd,
+    /// A compressed block regenerates more than the block maximum.
+    BlockSize,
+    /// The window is above 128 MiB.
+    Window,
+    /// Magicless input is not exactly one frame.
+    Magicless,
+}
+
+/// The error for one of the differences to libzstd. Tests learn from it which different verdicts are meant.
+pub fn stricter(why: Stricter) -> Error {
     #[cfg(test)]
-    STRICTER.set(true);
+    STRICTER.set(Some(why));
+    #[cfg(not(test))]
+    let _ = why;
     Error::Corrupt
 }
 
 #[cfg(test)]
 thread_local! {
-    /// Whether [`stricter`] was called on this thread.
-    pub static STRICTER: core::cell::Cell<bool> = const { core::cell::Cell::new(false) };
+    /// What [`stricter`] was last called with on this thread.
+    pub static STRICTER: core::cell::Cell<Option<Stricter>> = const { core::cell::Cell::new(None) };
 }

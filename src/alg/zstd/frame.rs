@@ -1,7 +1,7 @@
 //! Headers of frames and blocks (RFC 8878 sections 3.1.1.1 and 3.1.1.2).
 
 use super::Format;
-use super::decode::stricter;
+use super::decode::{Stricter, stricter};
 use crate::base::Error;
 use crate::base::format::zstd::{BLOCK_MAX, BLOCK_RAW, BLOCK_RLE, MAGIC, SKIPPABLE_MAGIC};
 
@@ -61,7 +61,7 @@ impl Header {
             _ => Some(reader.le(8)?),
         };
         if window > WINDOW_MAX {
-            return Err(stricter());
+            return Err(stricter(Stricter::Window));
         }
         if let (true, Some(size)) = (single_segment, content) {
             window = size;

@@ -1,6 +1,6 @@
 //! FSE: descriptions of tables and decoding tables (RFC 8878 section 4.1).
 
-use super::decode::stricter;
+use super::decode::{Stricter, stricter};
 use crate::base::Error;
 use crate::base::format::zstd::{
     LL_BASE, LL_BITS, LL_DEFAULT, LL_DEFAULT_LOG, LL_MAX_LOG, ML_BASE, ML_BITS, ML_DEFAULT, ML_DEFAULT_LOG, OF_DEFAULT,
@@ -92,7 +92,7 @@ pub fn read(src: &[u8], norm: &mut [i16], max_log: u32) -> Result<Distribution, 
         return Err(Error::Corrupt);
     }
     if len > src.len() {
-        return Err(stricter());
+        return Err(stricter(Stricter::TableEnd));
     }
     Ok(Distribution { log, symbols: symbol, len })
 }

@@ -1,6 +1,6 @@
 //! The literals section of a block (RFC 8878 section 3.1.1.3.1).
 
-use super::decode::stricter;
+use super::decode::{Stricter, stricter};
 use super::huff_decode::Tree;
 use crate::base::Error;
 use crate::base::format::zstd::{LITERALS_RAW, LITERALS_RLE, LITERALS_TREELESS};
@@ -123,7 +123,7 @@ impl Decoder<'_, '_> {
             _ => return Err(Error::Corrupt),
         };
         if !self.table.zstd_huff_decode(table, log, streams, data, &mut self.buffer[..len]) {
-            return Err(stricter());
+            return Err(stricter(Stricter::HuffmanEnd));
         }
         Ok(Literals { place: Place::Buffer, len, section_len: at + stored })
     }

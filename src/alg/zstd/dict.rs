@@ -1,5 +1,6 @@
 //! Dictionaries (RFC 8878 section 5).
 
+use super::encode_dict::EncodeDict;
 use super::fse_decode;
 use super::huff_decode::{TABLE_LEN, Tree};
 use super::sequences::{Alphabet, LL, ML, OF};
@@ -57,11 +58,7 @@ pub struct Parsed {
 /// # Errors
 /// `Corrupt` where `ZSTD_loadDEntropy` of libzstd refuses: a damaged table, or a repeat offset that is 0 or above the
 /// length of the content.
-pub fn parse(buf: &[u8]) -> Result<Option<Parsed>, Error> {
-    Ok(parse_with_tree(buf)?.map(|(parsed, _)| parsed))
-}
-
-fn parse_with_tree(buf: &[u8]) -> Result<Option<(Parsed, Tree)>, Error> {
+fn parse(buf: &[u8]) -> Result<Option<(Parsed, Tree)>, Error> {
     let Some((header, tables)) = buf.split_first_chunk::<HEADER_LEN>() else { return Ok(None) };
     let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     if word(0) != DICT_MAGIC {
@@ -141,6 +138,7 @@ pub struct Dict {
     content: Vec<u8>,
     repeats: [u32; 3],
     decode: Option<DecodeTables>,
+    encode: EncodeDict,
 }
 
 impl Dict {
@@ -149,13 +147,14 @@ impl Dict {
     /// # Errors
     /// `Corrupt` as [`parse`]; `NoMemory`. This is the only place of the format that allocates.
     pub fn new(buf: &[u8]) -> Result<Dict, Error> {
-        let parsed = parse_with_tree(buf)?;
+        let parsed = parse(buf)?;
         let decode = parsed.as_ref().map(|(parsed, tree)| DecodeTables::new(parsed, tree)).transpose()?;
         let parsed = parsed.map(|(parsed, _)| parsed);
         let bytes = &buf[parsed.as_ref().map_or(0, |parsed| parsed.content_at)..];
         let mut content = zeroed(bytes.len())?;
         content.copy_from_slice(bytes);
         Ok(Dict {
+            encode: EncodeDict::new(bytes, parsed.as_ref())?,
             id: parsed.as_ref().map_or(0, |parsed| parsed.id),
             content,
             repeats: parsed.as_ref().map_or(FIRST_REPEATS, |parsed| parsed.repeats),
@@ -181,5 +180,10 @@ impl Dict {
     /// Tables that the first block may reuse, `None` for raw content.
     pub fn decode_tables(&self) -> Option<&DecodeTables> {
         self.decode.as_ref()
+    }
+
+    /// What the encoder uses.
+    pub fn encode_part(&self) -> &EncodeDict {
+        &self.encode
     }
 }

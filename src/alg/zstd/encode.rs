@@ -3,6 +3,7 @@
 //! A source of up to 64 KiB is one block in a frame of a single segment. A longer one is cut into blocks of 64 KiB under a
 //! window of that size, so that 16-bit positions serve every length.
 
+use super::dict::Dict;
 use super::encode_dict::{EncodeDict, Tables};
 use super::encode_literals::{self, Effort, put};
 use super::encode_sequences::{self, Input, Slot};
@@ -162,6 +163,22 @@ impl<'s> State<'s> {
             tree_prior: from,
         }
     }
+}
+
+/// As [`compress_with`], with the encoder's part of a dictionary.
+///
+/// # Errors
+/// As [`compress_with`].
+pub fn compress(
+    table: Table,
+    scratch: &mut [u64],
+    level: i32,
+    dict: Option<&Dict>,
+    format: Format,
+    src: &[u8],
+    dst: &mut [u8],
+) -> Result<usize, Error> {
+    compress_with(table, scratch, level, dict.map(Dict::encode_part), format, src, dst)
 }
 
 /// Writes `src` to `dst` as one frame; returns its length.

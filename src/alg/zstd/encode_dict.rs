@@ -1,45 +1,16 @@
 //! A dictionary prepared for the encoder: its content, an index of it, and its tables (RFC 8878, section 5).
 
+use super::dict::{Norm, Parsed};
 use super::fse_encode::FixedTable;
 use super::huff_encode::Lengths;
 use crate::base::Error;
 use crate::base::format::zstd::{FIRST_REPEATS, HUFF_MAX_BITS};
 use crate::kernel::zstd_match::{self, History, KEY, LONG_KEY};
 
-/// A distribution over an alphabet of `N` codes.
-pub struct Norm<const N: usize> {
-    /// Cells of each code; -1 is a probability below one.
-    pub norm: [i16; N],
-    /// Accuracy log.
-    pub log: u32,
-    /// The last code that has cells.
-    pub max_symbol: usize,
-}
-
 impl<const N: usize> Norm<N> {
     fn table(&self) -> FixedTable {
         FixedTable::new(&self.norm[..=self.max_symbol.min(N - 1)], self.log)
     }
-}
-
-/// What the header of a dictionary says, as its reader found and checked it.
-pub struct Parsed {
-    /// The dictionary's number.
-    pub id: u32,
-    /// The first three repeated offsets.
-    pub repeats: [u32; 3],
-    /// Where the content starts.
-    pub content_at: usize,
-    /// Length of the code of each literal, 0 for those without one.
-    pub huff_bits: [u8; 256],
-    /// The longest of them.
-    pub huff_log: u32,
-    /// Literals lengths.
-    pub ll: Norm<36>,
-    /// Match lengths.
-    pub ml: Norm<53>,
-    /// Offsets.
-    pub of: Norm<32>,
 }
 
 /// Bytes at the end of the content that the encoder refers to: more make matches rarer than their offsets cost.

@@ -1,7 +1,8 @@
 //! The encoder against libzstd, which must restore every frame.
 
+use super::dict::{Norm, Parsed};
 use super::encode::{bound, compress_with, encode_words};
-use super::encode_dict::{EncodeDict, Norm, Parsed};
+use super::encode_dict::EncodeDict;
 use super::{Format, MAX_LEVEL, MIN_LEVEL, fse_encode, huff_encode};
 use crate::base::Error;
 use crate::base::format::zstd::{DICT_MAGIC, MAGIC};

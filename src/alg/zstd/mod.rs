@@ -27,6 +27,7 @@ mod tests_decode;
 
 pub use decode::{decode_words, decompress};
 pub use dict::Dict;
+pub use encode::{bound, compress, encode_words};
 pub use frame::content_size;
 
 /// How a stream of frames begins.

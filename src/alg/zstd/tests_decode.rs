@@ -194,7 +194,7 @@ fn dictionaries_are_accepted_exactly_where_libzstd_accepts_them() {
     let frame = reference::compress(&[(LEVEL, 1)], &[], b"some bytes, some bytes, some bytes");
     let mut random = Random(5);
     for bytes in &dictionaries()[3..4] {
-        let mut check = |bytes: &[u8]| {
+        let check = |bytes: &[u8]| {
             STRICTER.set(None);
             let ours = Dict::new(bytes).is_ok();
             let theirs = reference::decompress(bytes, &frame, 100).is_ok();

@@ -9,6 +9,8 @@ use super::zstd_seq_encode::{Codes, SeqTable};
 /// [`super::zstd_seq_encode::encode`].
 pub type SeqEncode =
     unsafe fn(tables: &[SeqTable<'_>; 3], ll: &[u8], of: &[u8], ml: &[u8], extra: &[u64], dst: &mut [u8]) -> usize;
+/// The type of [`super::zstd_huff_decode::decode`].
+pub type ZstdHuffDecode = unsafe fn(table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool;
 
 /// One implementation of every kernel. A table of a wider instruction set starts from the one it extends and replaces
 /// entries, so a kernel that an instruction set lacks is visibly inherited.
@@ -25,7 +27,7 @@ pub struct Kernels {
     /// [`super::histogram::histogram`].
     pub histogram: unsafe fn(src: &[u8], counts: &mut [u32; 256]),
     /// [`super::zstd_huff_decode::decode`].
-    pub zstd_huff_decode: unsafe fn(table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool,
+    pub zstd_huff_decode: ZstdHuffDecode,
     /// [`super::zstd_seq_decode::execute`].
     pub zstd_seq_decode: unsafe fn(job: &mut Sequences, dst: &mut [u8]) -> Result<usize, Error>,
     /// [`super::zstd_match::fast`].

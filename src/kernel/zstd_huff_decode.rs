@@ -124,10 +124,10 @@ fn four(table: &[u16], log: u32, src: &[u8], dst: &mut [u8]) -> bool {
             }
             for _ in 0..rounds {
                 for symbol in 0..5 {
-                    for s in 0..4 {
+                    for (s, bits) in bits.iter_mut().enumerate() {
                         // SAFETY: the index is below `1 << log` entries, which the table has (`decode`).
-                        let entry = unsafe { *table.get_unchecked((bits[s] >> drop) as usize) };
-                        bits[s] = bits[s].wrapping_shl(u32::from(entry));
+                        let entry = unsafe { *table.get_unchecked((*bits >> drop) as usize) };
+                        *bits = bits.wrapping_shl(u32::from(entry));
                         // SAFETY: `done + symbol < last <= quarter` by the choice of `rounds`, so that the store lies
                         // in the part of stream `s`; the last part ends where `dst` ends (D).
                         unsafe { *out.add(s * quarter + done + symbol) = (entry >> 8) as u8 };

@@ -31,18 +31,42 @@ pub const fn entry(state_bits: u32, extra_bits: u32, next: u32, value: u32) -> u
     state_bits as u64 | (extra_bits as u64) << 8 | (next as u64) << 16 | (value as u64) << 32
 }
 
+/// Places of a decoding table of literals lengths or match lengths.
+pub const LENGTHS_TABLE: usize = 512;
+/// Places of a decoding table of offsets.
+pub const OFFSETS_TABLE: usize = 256;
+
+/// A decoding table: `1 << log` packed entries ([`entry`]), in an array of the largest size, so that a state can be
+/// brought into its range by a constant mask.
+#[derive(Clone, Copy)]
+pub struct Entries<'a, const N: usize> {
+    /// The entries.
+    pub entries: &'a [u64; N],
+    /// Bits of a start state.
+    pub log: u32,
+}
+
+impl<const N: usize> Entries<'_, N> {
+    /// The entry of a state.
+    #[inline(always)]
+    fn of(&self, state: u64) -> u64 {
+        const { assert!(N.is_power_of_two()) };
+        self.entries[state as usize & (N - 1)]
+    }
+}
+
 /// What [`execute`] works on.
 pub struct Sequences<'a> {
     /// Number of sequences.
     pub count: usize,
     /// The bit stream.
     pub bits: &'a [u8],
-    /// Decoding table of literals lengths: 2^n packed entries ([`entry`]).
-    pub ll: &'a [u64],
+    /// Decoding table of literals lengths.
+    pub ll: Entries<'a, LENGTHS_TABLE>,
     /// Decoding table of offsets.
-    pub of: &'a [u64],
+    pub of: Entries<'a, OFFSETS_TABLE>,
     /// Decoding table of match lengths.
-    pub ml: &'a [u64],
+    pub ml: Entries<'a, LENGTHS_TABLE>,
     /// The literals, and whatever else may be read behind them.
     pub literals: &'a [u8],
     /// Bytes of `literals` that are literals.
@@ -65,123 +89,148 @@ pub struct Sequences<'a> {
 /// stream does not end at exactly its first bit.
 #[inline(always)]
 pub fn execute(job: &mut Sequences, dst: &mut [u8]) -> Result<usize, Error> {
-    let mut at = job.at;
-    let mut literals = job.literals;
-    let mut literals_len = job.literals_len;
-    if literals_len > literals.len() || at > dst.len() {
+    let (mut at, mut lit) = (job.at, 0);
+    if job.literals_len > job.literals.len() || at > dst.len() {
         return Err(Error::Corrupt);
     }
     if job.count > 0 {
         let mut pad = [0; 8];
-        let (section, mut position) = Section::open(job.bits, &mut pad).ok_or(Error::Corrupt)?;
-        let (ll_table, of_table, ml_table) = (job.ll, job.of, job.ml);
-        let log = |table: &[u64]| table.len().checked_ilog2().ok_or(Error::Corrupt);
-        let (ll_log, of_log, ml_log) = (log(ll_table)?, log(of_table)?, log(ml_table)?);
-        position -= (ll_log + of_log + ml_log) as isize;
+        let (section, position) = Section::open(job.bits, &mut pad).ok_or(Error::Corrupt)?;
+        let position = position - (job.ll.log + job.of.log + job.ml.log) as isize;
         if position < 0 {
             return Err(Error::Corrupt);
         }
         let word = section.above(position as usize);
-        let mut ml_state = word & mask(ml_log);
-        let mut of_state = (word >> ml_log) & mask(of_log);
-        let mut ll_state = word.wrapping_shr(ml_log + of_log) & mask(ll_log);
-        let [mut first, mut second, mut third] = job.repeats;
-
-        // Signed, as below `SLACK` bytes nothing is fast; 64 bits wide, so that no sum of lengths overflows.
-        let fast_end = dst.len() as i64 - SLACK as i64;
-        let fast_literals = |readable: usize, len: usize| (readable as i64 - SLACK as i64).min(len as i64);
-
-        for left in (0..job.count).rev() {
-            let (Some(&ll_entry), Some(&of_entry), Some(&ml_entry)) =
-                (ll_table.get(ll_state as usize), of_table.get(of_state as usize), ml_table.get(ml_state as usize))
-            else {
-                return Err(Error::Corrupt);
-            };
-            let sum = ll_entry.wrapping_add(of_entry).wrapping_add(ml_entry);
-            let states = if left == 0 { 0 } else { 0xff };
-            let state_bits = (sum & states) as u32;
-            let all_bits = state_bits + (sum >> 8 & 0xff) as u32;
-            position -= all_bits as isize;
-            if position < 0 {
-                return Err(Error::Corrupt);
-            }
-            let word = section.above(position as usize);
-            let of_bits = (of_entry & states) as u32;
-            let ml_bits = (ml_entry & states) as u32;
-            let ll_bits = (ll_entry & states) as u32;
-            of_state = (of_entry >> 16 & 0xffff) + (word & mask(of_bits));
-            ml_state = (ml_entry >> 16 & 0xffff) + (word.wrapping_shr(of_bits) & mask(ml_bits));
-            ll_state = (ll_entry >> 16 & 0xffff) + (word.wrapping_shr(of_bits + ml_bits) & mask(ll_bits));
-            let ll_extra = (ll_entry >> 8 & 0x1f) as u32;
-            let ml_extra = (ml_entry >> 8 & 0x1f) as u32;
-            let of_extra = (of_entry >> 8 & 0x1f) as u32;
-            let (lengths, value) = if all_bits <= 56 {
-                let lengths = word.wrapping_shr(state_bits);
-                (lengths, lengths.wrapping_shr(ll_extra + ml_extra))
-            } else {
-                let lengths_at = position as usize + state_bits as usize;
-                (section.above(lengths_at), section.above(lengths_at + (ll_extra + ml_extra) as usize))
-            };
-            let ll = (ll_entry >> 32) + (lengths & mask(ll_extra));
-            let ml = (ml_entry >> 32) + (lengths.wrapping_shr(ll_extra) & mask(ml_extra));
-            let value = ((of_entry >> 32) + (value & mask(of_extra))) as u32;
-            let fast =
-                (ll + ml) as i64 <= fast_end - at as i64 && ll as i64 <= fast_literals(literals.len(), literals_len);
-            let (ll, ml) = (ll as usize, ml as usize);
-
-            let offset;
-            if value > 3 {
-                offset = value - 3;
-                (third, second, first) = (second, first, offset);
-            } else {
-                match value.wrapping_sub(u32::from(ll > 0)) {
-                    0 => offset = first,
-                    1 => {
-                        offset = second;
-                        (second, first) = (first, offset);
-                    }
-                    2 => {
-                        offset = third;
-                        (third, second, first) = (second, first, offset);
-                    }
-                    _ => {
-                        offset = first.wrapping_sub(1);
-                        (third, second, first) = (second, first, offset);
-                    }
-                }
-                if offset == 0 {
-                    return Err(Error::Corrupt);
-                }
-            }
-            let offset = offset as usize;
-
-            if fast {
-                // SAFETY: 32 bytes are readable behind the `ll` literals and writable behind the `ll + ml` bytes of
-                // output, by the two comparisons.
-                unsafe { copy_literals(literals, dst, at, ll) };
-                at += ll;
-                if offset <= at {
-                    // SAFETY: `at + ml + 32 <= dst.len()`, and the match begins inside `dst`.
-                    unsafe { copy_match(dst, at, offset, ml) };
-                } else {
-                    match_from_history(dst, at, offset, ml, job.history)?;
-                }
-            } else {
-                careful(dst, at, &literals[..literals_len], ll, ml, offset, job.history)?;
-                at += ll;
-            }
-            at += ml;
-            literals = &literals[ll..];
-            literals_len -= ll;
+        let [first, second, third] = job.repeats;
+        let mut state = State {
+            ml: word & mask(job.ml.log),
+            of: word.wrapping_shr(job.ml.log) & mask(job.of.log),
+            ll: word.wrapping_shr(job.ml.log + job.of.log) & mask(job.ll.log),
+            position,
+            first,
+            second,
+            third,
+            at,
+            lit,
+        };
+        for _ in 1..job.count {
+            step::<false>(&mut state, job, &section, dst)?;
         }
-        if position != 0 {
+        step::<true>(&mut state, job, &section, dst)?;
+        if state.position != 0 {
             return Err(Error::Corrupt);
         }
-        job.repeats = [first, second, third];
+        job.repeats = [state.first, state.second, state.third];
+        (at, lit) = (state.at, state.lit);
     }
-    let room = dst.get_mut(at..at + literals_len).ok_or(Error::NoSpace)?;
-    room.copy_from_slice(&literals[..literals_len]);
-    Ok(at + literals_len)
+    let last = &job.literals[lit..job.literals_len];
+    let end = at + last.len();
+    dst.get_mut(at..end).ok_or(Error::NoSpace)?.copy_from_slice(last);
+    Ok(end)
+}
+
+/// What changes from sequence to sequence.
+struct State {
+    ll: u64,
+    of: u64,
+    ml: u64,
+    position: isize,
+    first: u32,
+    second: u32,
+    third: u32,
+    at: usize,
+    lit: usize,
+}
+
+/// Decodes and executes one sequence; the last one leaves the states alone.
+#[inline(always)]
+fn step<const LAST: bool>(state: &mut State, job: &Sequences, section: &Section, dst: &mut [u8]) -> Result<(), Error> {
+    let (ll_entry, of_entry, ml_entry) = (job.ll.of(state.ll), job.of.of(state.of), job.ml.of(state.ml));
+    let sum = ll_entry.wrapping_add(of_entry).wrapping_add(ml_entry);
+    // A state takes at most 9 bits, three take at most 26.
+    let states = if LAST { 0 } else { 0x1f };
+    let state_bits = (sum & states) as u32;
+    let all_bits = state_bits + (sum >> 8 & 0xff) as u32;
+    // The load does not wait for `sum`: it takes the bits below the old position.
+    // SAFETY: `execute` starts `position` below that of the end mark, and it only falls; it is not negative here.
+    let (word, word_at) = unsafe { section.around(state.position as usize) };
+    state.position -= all_bits as isize;
+    if state.position < 0 {
+        return Err(Error::Corrupt);
+    }
+    let position = state.position as usize;
+    let ll_extra = (ll_entry >> 8 & 0x1f) as u32;
+    let ml_extra = (ml_entry >> 8 & 0x1f) as u32;
+    let of_extra = (of_entry >> 8 & 0x1f) as u32;
+    let (word, lengths, value) = if all_bits <= 56 {
+        let word = word.wrapping_shr(position.wrapping_sub(word_at) as u32);
+        let lengths = word.wrapping_shr(state_bits);
+        (word, lengths, lengths.wrapping_shr(ll_extra + ml_extra))
+    } else {
+        let lengths_at = position + state_bits as usize;
+        let value_at = lengths_at + (ll_extra + ml_extra) as usize;
+        (section.above(position), section.above(lengths_at), section.above(value_at))
+    };
+    if !LAST {
+        let of_bits = (of_entry & states) as u32;
+        let ml_bits = (ml_entry & states) as u32;
+        let ll_bits = (ll_entry & states) as u32;
+        state.of = (of_entry >> 16 & 0xffff) + (word & mask(of_bits));
+        state.ml = (ml_entry >> 16 & 0xffff) + (word.wrapping_shr(of_bits) & mask(ml_bits));
+        state.ll = (ll_entry >> 16 & 0xffff) + (word.wrapping_shr(of_bits + ml_bits) & mask(ll_bits));
+    }
+    let ll = (ll_entry >> 32) + (lengths & mask(ll_extra));
+    let ml = (ml_entry >> 32) + (lengths.wrapping_shr(ll_extra) & mask(ml_extra));
+    let value = ((of_entry >> 32) + (value & mask(of_extra))) as u32;
+
+    let offset;
+    if value > 3 {
+        offset = value - 3;
+        (state.third, state.second, state.first) = (state.second, state.first, offset);
+    } else {
+        match value.wrapping_sub(u32::from(ll > 0)) {
+            0 => offset = state.first,
+            1 => {
+                offset = state.second;
+                (state.second, state.first) = (state.first, offset);
+            }
+            2 => {
+                offset = state.third;
+                (state.third, state.second, state.first) = (state.second, state.first, offset);
+            }
+            _ => {
+                offset = state.first.wrapping_sub(1);
+                (state.third, state.second, state.first) = (state.second, state.first, offset);
+            }
+        }
+        if offset == 0 {
+            return Err(Error::Corrupt);
+        }
+    }
+    let offset = offset as usize;
+
+    // Signed, as below `SLACK` bytes nothing is fast; 64 bits wide, so that no sum of lengths overflows.
+    let fast_end = dst.len() as i64 - SLACK as i64;
+    let fast_literals = (job.literals.len() as i64 - SLACK as i64).min(job.literals_len as i64);
+    let (at, lit) = (state.at, state.lit);
+    let fast = (ll + ml) as i64 <= fast_end - at as i64 && ll as i64 <= fast_literals - lit as i64;
+    let (ll, ml) = (ll as usize, ml as usize);
+    if fast {
+        // SAFETY: `lit + ll + 32 <= literals.len()` and `at + ll + ml + 32 <= dst.len()`, by the comparisons.
+        unsafe { copy_literals(job.literals.as_ptr().add(lit), dst.as_mut_ptr().add(at), ll) };
+        let at = at + ll;
+        if offset <= at {
+            // SAFETY: `at + ml + 32 <= dst.len()` as above, and the match begins inside `dst`.
+            unsafe { copy_match(dst.as_mut_ptr().add(at), offset, ml) };
+        } else {
+            match_from_history(dst, at, offset, ml, job.history)?;
+        }
+    } else {
+        careful(dst, at, &job.literals[lit..job.literals_len], ll, ml, offset, job.history)?;
+    }
+    state.at = at + ll + ml;
+    state.lit = lit + ll;
+    Ok(())
 }
 
 /// Copies 16 bytes; the places may overlap if `to` is at least 16 bytes after `from`.
@@ -197,11 +246,9 @@ unsafe fn copy16(from: *const u8, to: *mut u8) {
 /// Copies `len` literals, in steps of 16.
 ///
 /// # Safety
-/// `literals.len() >= len + SLACK` and `dst.len() >= at + len + SLACK`.
+/// `len + SLACK` bytes are readable at `from` and writable at `to`.
 #[inline(always)]
-unsafe fn copy_literals(literals: &[u8], dst: &mut [u8], at: usize, len: usize) {
-    debug_assert!(literals.len() >= len + SLACK && dst.len() >= at + len + SLACK);
-    let (from, to) = (literals.as_ptr(), dst[at..].as_mut_ptr());
+unsafe fn copy_literals(from: *const u8, to: *mut u8, len: usize) {
     // SAFETY: every step begins before `len` or at 0, so it ends within `len + 16` bytes (S, D).
     unsafe {
         copy16(from, to);
@@ -227,17 +274,16 @@ const REPEAT: [u64; 8] = [
 /// The largest multiple of n up to 8: by how much a store of that pattern may advance.
 const ADVANCE: [u8; 8] = [8, 8, 8, 6, 8, 5, 6, 7];
 
-/// Copies `len` bytes from `offset` bytes before `at` to `at`.
+/// Copies `len` bytes from `offset` bytes before `to` to `to`.
 ///
 /// # Safety
-/// `offset <= at` and `dst.len() >= at + len + SLACK`.
+/// The `offset` bytes before `to` and the `len + SLACK` bytes from there on belong to one allocation, and are the
+/// caller's to write.
 #[inline(always)]
-unsafe fn copy_match(dst: &mut [u8], at: usize, offset: usize, len: usize) {
-    debug_assert!(offset <= at && dst.len() >= at + len + SLACK);
-    // SAFETY: `offset <= at <= dst.len()`. Below, reads and writes begin before `len` bytes of the match, or at its
-    // start, and are of at most 32 bytes, which is `SLACK` (S, D).
+unsafe fn copy_match(to: *mut u8, offset: usize, len: usize) {
+    // SAFETY: reads and writes begin before `len` bytes of the match, or at its start, and are of at most 32 bytes,
+    // which is `SLACK` (S, D).
     unsafe {
-        let to = dst.as_mut_ptr().add(at);
         let from = to.sub(offset).cast_const();
         if offset >= 16 {
             copy16(from, to);

@@ -25,17 +25,14 @@ use super::literals::{self, Place, Trees};
 use super::sequences::{LL, ML, OF, SequenceTable, Tables};
 use super::{Dict, Format};
 use crate::base::Error;
-use crate::base::format::zstd::{
-    BLOCK_COMPRESSED, BLOCK_MAX, BLOCK_RAW, FIRST_REPEATS, LL_MAX_LOG, ML_MAX_LOG, OF_MAX_LOG,
-};
+use crate::base::format::zstd::{BLOCK_COMPRESSED, BLOCK_MAX, BLOCK_RAW, FIRST_REPEATS};
 use crate::base::hash::xxh64;
 use crate::dispatch::{Sequences, Table};
 use crate::kernel::arena::Arena;
-use crate::kernel::zstd_seq_decode::SLACK;
+use crate::kernel::zstd_seq_decode::{LENGTHS_TABLE, OFFSETS_TABLE, SLACK};
 
 /// Words of the decoding tables.
-const TABLE_WORDS: usize =
-    Arena::words_for::<u16>(TABLE_LEN) + (1 << LL_MAX_LOG) + (1 << OF_MAX_LOG) + (1 << ML_MAX_LOG);
+const TABLE_WORDS: usize = Arena::words_for::<u16>(TABLE_LEN) + 2 * LENGTHS_TABLE + OFFSETS_TABLE;
 
 /// Words of 8 bytes that [`decompress`] needs as scratch for destinations of up to `max_len` bytes: 18 KiB and the
 /// literals of one block.
@@ -77,9 +74,9 @@ pub fn decompress(
             buffer: &mut [],
         },
         tables: Tables {
-            ll: SequenceTable::new(&LL, arena.take(1 << LL_MAX_LOG), tables.map(|tables| &tables.ll[..])),
-            of: SequenceTable::new(&OF, arena.take(1 << OF_MAX_LOG), tables.map(|tables| &tables.of[..])),
-            ml: SequenceTable::new(&ML, arena.take(1 << ML_MAX_LOG), tables.map(|tables| &tables.ml[..])),
+            ll: SequenceTable::new(&LL, take(&mut arena), tables.map(|tables| (&*tables.ll.0, tables.ll.1))),
+            of: SequenceTable::new(&OF, take(&mut arena), tables.map(|tables| (&*tables.of.0, tables.of.1))),
+            ml: SequenceTable::new(&ML, take(&mut arena), tables.map(|tables| (&*tables.ml.0, tables.ml.1))),
         },
         repeats: FIRST_REPEATS,
     };
@@ -102,6 +99,12 @@ pub fn decompress(
         rest = &frame[read..];
     }
     Ok(written)
+}
+
+/// Takes a table of `N` entries.
+fn take<'s, const N: usize>(arena: &mut Arena<'s>) -> &'s mut [u64; N] {
+    // A piece has exactly the length that was asked for.
+    arena.take::<u64>(N).first_chunk_mut().unwrap_or_else(|| unreachable!())
 }
 
 struct Decoder<'s, 'd> {

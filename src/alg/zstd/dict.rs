@@ -2,10 +2,11 @@
 
 use super::encode_dict::EncodeDict;
 use super::fse_decode;
-use super::huff_decode::{TABLE_LEN, Tree};
+use super::huff_decode::Tree;
 use super::sequences::{Alphabet, LL, ML, OF};
 use crate::base::Error;
 use crate::base::format::zstd::{DICT_MAGIC, FIRST_REPEATS};
+use crate::kernel::zstd_seq_decode::{LENGTHS_TABLE, OFFSETS_TABLE};
 
 /// Bytes of magic number and id.
 const HEADER_LEN: usize = 8;
@@ -24,7 +25,7 @@ pub struct Norm<const N: usize> {
 }
 
 impl<const N: usize> Norm<N> {
-    fn read(src: &[u8], alphabet: &Alphabet) -> Result<(Self, usize), Error> {
+    fn read<const T: usize>(src: &[u8], alphabet: &Alphabet<T>) -> Result<(Self, usize), Error> {
         let mut norm = [0; N];
         let found = fse_decode::read(src, &mut norm, alphabet.max_log)?;
         Ok((Norm { norm, log: found.log, max_symbol: found.symbols - 1 }, found.len))
@@ -94,17 +95,16 @@ pub struct DecodeTables {
     pub huff: Vec<u16>,
     /// Bits of its longest code.
     pub huff_log: u32,
-    /// Of literals lengths.
-    pub ll: Vec<u64>,
-    /// Of offsets.
-    pub of: Vec<u64>,
-    /// Of match lengths.
-    pub ml: Vec<u64>,
+    /// Of literals lengths, and its log.
+    pub ll: (Box<[u64; LENGTHS_TABLE]>, u32),
+    /// Of offsets, and its log.
+    pub of: (Box<[u64; OFFSETS_TABLE]>, u32),
+    /// Of match lengths, and its log.
+    pub ml: (Box<[u64; LENGTHS_TABLE]>, u32),
 }
 
 impl DecodeTables {
     fn new(parsed: &Parsed, tree: &Tree) -> Result<DecodeTables, Error> {
-        const { assert!(TABLE_LEN >= 1 << 11) };
         let mut huff = zeroed(1 << tree.log)?;
         tree.build(&mut huff);
         Ok(DecodeTables {
@@ -117,10 +117,13 @@ impl DecodeTables {
     }
 }
 
-fn sequence_table<const N: usize>(norm: &Norm<N>, alphabet: &Alphabet) -> Result<Vec<u64>, Error> {
-    let mut table = zeroed(1 << norm.log)?;
-    fse_decode::build(&norm.norm[..=norm.max_symbol], norm.log, alphabet.parts, &mut table);
-    Ok(table)
+fn sequence_table<const N: usize, const T: usize>(
+    norm: &Norm<N>,
+    alphabet: &Alphabet<T>,
+) -> Result<(Box<[u64; T]>, u32), Error> {
+    let mut table: Box<[u64; T]> = zeroed(T)?.into_boxed_slice().try_into().map_err(|_| Error::NoMemory)?;
+    fse_decode::build(norm.norm.split_at(norm.max_symbol + 1).0, norm.log, alphabet.parts, &mut *table);
+    Ok((table, norm.log))
 }
 
 fn zeroed<T: Clone + Default>(len: usize) -> Result<Vec<T>, Error> {

@@ -3,7 +3,7 @@
 use super::Format;
 use super::decode::{Stricter, stricter};
 use crate::base::Error;
-use crate::base::format::zstd::{BLOCK_MAX, BLOCK_RAW, BLOCK_RLE, MAGIC, SKIPPABLE_MAGIC};
+use crate::base::format::zstd::{BLOCK_MAX, BLOCK_RLE, MAGIC, SKIPPABLE_MAGIC};
 
 /// The largest window of a frame that the decoder accepts: 128 MiB, the limit of libzstd's streaming decoder.
 pub const WINDOW_MAX: u64 = 128 << 20;
@@ -180,5 +180,3 @@ pub fn content_size(src: &[u8]) -> Result<Option<u64>, Error> {
     }
     Ok(Some(total))
 }
-
-const _: () = assert!(BLOCK_RAW == 0 && BLOCK_RLE == 1);

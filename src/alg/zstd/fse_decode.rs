@@ -2,10 +2,7 @@
 
 use super::decode::{Stricter, stricter};
 use crate::base::Error;
-use crate::base::format::zstd::{
-    LL_BASE, LL_BITS, LL_DEFAULT, LL_DEFAULT_LOG, LL_MAX_LOG, ML_BASE, ML_BITS, ML_DEFAULT, ML_DEFAULT_LOG, OF_DEFAULT,
-    OF_DEFAULT_LOG, OF_MAX_CODE,
-};
+use crate::base::format::zstd::{LL_BASE, LL_BITS, LL_MAX_LOG, ML_BASE, ML_BITS, OF_MAX_CODE};
 use crate::kernel::zstd_seq_decode::entry;
 
 /// Smallest accuracy log of a table description.
@@ -102,44 +99,63 @@ pub fn read(src: &[u8], norm: &mut [i16], max_log: u32) -> Result<Distribution, 
 ///
 /// `norm` is a distribution of [`read`] with a log of at most 9, `parts` has an entry for each of its symbols.
 ///
-/// Three passes, so that none has a loop of unpredictable length inside: symbols with a probability below one to the
-/// top of the table, the others spread over the rest, then states numbered in order.
+/// Three passes: symbols in order, those with a probability below one to the top of the table; then the others spread
+/// over the rest; then states numbered. Only tables with symbols at the top have a loop of unpredictable length in the
+/// second one (the split is that of `ZSTD_buildFSETable`, of the zstd project).
 pub const fn build(norm: &[i16], log: u32, parts: &[u64], out: &mut [u64]) {
     let size = 1usize << log;
     let mut symbols = [0u8; 1 << MAX_LOG];
+    // Stores of 8 may run past the end.
+    let mut in_order = [0u8; (1 << MAX_LOG) + 8];
     let mut next = [0u16; 256];
     let mut top = size;
+    let mut laid = 0;
     let mut symbol = 0;
     while symbol < norm.len() {
-        if norm[symbol] == -1 {
+        let count = norm[symbol];
+        if count == -1 {
             top -= 1;
             symbols[top] = symbol as u8;
             next[symbol] = 1;
         } else {
-            next[symbol] = norm[symbol] as u16;
+            next[symbol] = count as u16;
+            let end = laid + count as usize;
+            while laid < end {
+                let mut i = 8;
+                while i > 0 {
+                    i -= 1;
+                    in_order[laid + i] = symbol as u8;
+                }
+                laid += 8;
+            }
+            laid = end;
         }
         symbol += 1;
     }
     let step = (size >> 1) + (size >> 3) + 3;
     let mut position = 0;
-    let mut symbol = 0;
-    while symbol < norm.len() {
-        let mut left = norm[symbol];
-        while left > 0 {
-            symbols[position] = symbol as u8;
-            position = (position + step) & (size - 1);
-            while position >= top {
-                position = (position + step) & (size - 1);
-            }
-            left -= 1;
+    let mut i = 0;
+    if top == size {
+        while i < size {
+            symbols[position & (size - 1)] = in_order[i];
+            position += step;
+            i += 1;
         }
-        symbol += 1;
+    }
+    while i < top {
+        symbols[position] = in_order[i];
+        i += 1;
+        position = (position + step) & (size - 1);
+        while position >= top {
+            position = (position + step) & (size - 1);
+        }
     }
     let mut state = 0;
-    while state < size {
-        let symbol = symbols[state] as usize;
+    let (out, _) = out.split_at_mut(size);
+    while state < out.len() {
+        let symbol = symbols[state & ((1 << MAX_LOG) - 1)] as usize;
         let number = next[symbol] as u32;
-        next[symbol] += 1;
+        next[symbol] = number as u16 + 1;
         let bits = log - number.ilog2();
         out[state] = parts[symbol] + entry(bits, 0, (number << bits) - size as u32, 0);
         state += 1;
@@ -147,20 +163,11 @@ pub const fn build(norm: &[i16], log: u32, parts: &[u64], out: &mut [u64]) {
 }
 
 /// The symbols' parts of the entries for literals lengths.
-pub static LL_PARTS: [u64; LL_BASE.len()] = parts(&LL_BASE, &LL_BITS);
+pub const LL_PARTS: [u64; LL_BASE.len()] = parts(&LL_BASE, &LL_BITS);
 /// The symbols' parts of the entries for match lengths.
-pub static ML_PARTS: [u64; ML_BASE.len()] = parts(&ML_BASE, &ML_BITS);
+pub const ML_PARTS: [u64; ML_BASE.len()] = parts(&ML_BASE, &ML_BITS);
 /// The symbols' parts of the entries for offsets.
-pub static OF_PARTS: [u64; OF_MAX_CODE as usize + 1] = of_parts();
-
-/// The decoding tables of the predefined distributions.
-pub static LL_PREDEFINED: [u64; 1 << LL_DEFAULT_LOG] =
-    predefined(&LL_DEFAULT, LL_DEFAULT_LOG, &parts(&LL_BASE, &LL_BITS));
-/// See [`LL_PREDEFINED`].
-pub static ML_PREDEFINED: [u64; 1 << ML_DEFAULT_LOG] =
-    predefined(&ML_DEFAULT, ML_DEFAULT_LOG, &parts(&ML_BASE, &ML_BITS));
-/// See [`LL_PREDEFINED`].
-pub static OF_PREDEFINED: [u64; 1 << OF_DEFAULT_LOG] = predefined(&OF_DEFAULT, OF_DEFAULT_LOG, &of_parts());
+pub const OF_PARTS: [u64; OF_MAX_CODE as usize + 1] = of_parts();
 
 const fn parts<const N: usize>(base: &[u32; N], bits: &[u8; N]) -> [u64; N] {
     let mut out = [0; N];
@@ -182,7 +189,8 @@ const fn of_parts() -> [u64; OF_MAX_CODE as usize + 1] {
     out
 }
 
-const fn predefined<const N: usize>(norm: &[i16], log: u32, parts: &[u64]) -> [u64; N] {
+/// Returns the decoding table of a predefined distribution.
+pub const fn predefined<const N: usize>(norm: &[i16], log: u32, parts: &[u64]) -> [u64; N] {
     let mut out = [0; N];
     build(norm, log, parts, &mut out);
     out
@@ -190,6 +198,7 @@ const fn predefined<const N: usize>(norm: &[i16], log: u32, parts: &[u64]) -> [u
 
 #[cfg(test)]
 mod tests {
+    use super::super::sequences::{LL, ML, OF};
     use super::*;
 
     /// `bits / extra / next / value` of an entry.
@@ -204,16 +213,16 @@ mod tests {
             [(0, 0, 4, 0), (1, 0, 4, 16), (17, 25, 5, 32), (40, 26, 5, 32), (43, 0, 4, 48), (63, 32, 6, 0)]
         {
             let value = LL_BASE[symbol];
-            assert_eq!(fields(LL_PREDEFINED[state]), (bits, u32::from(LL_BITS[symbol]), base, value), "LL {state}");
+            assert_eq!(fields(LL.predefined[state]), (bits, u32::from(LL_BITS[symbol]), base, value), "LL {state}");
         }
         for (state, symbol, bits, base) in
             [(0, 0, 6, 0), (1, 1, 4, 0), (2, 2, 5, 32), (40, 40, 6, 0), (43, 1, 4, 32), (63, 46, 6, 0)]
         {
             let value = ML_BASE[symbol];
-            assert_eq!(fields(ML_PREDEFINED[state]), (bits, u32::from(ML_BITS[symbol]), base, value), "ML {state}");
+            assert_eq!(fields(ML.predefined[state]), (bits, u32::from(ML_BITS[symbol]), base, value), "ML {state}");
         }
         for (state, symbol, bits, base) in [(0, 0, 5, 0), (1, 6, 4, 0), (16, 11, 5, 0), (31, 24, 5, 0)] {
-            assert_eq!(fields(OF_PREDEFINED[state]), (bits, symbol, base, 1 << symbol), "OF {state}");
+            assert_eq!(fields(OF.predefined[state]), (bits, symbol, base, 1 << symbol), "OF {state}");
         }
     }
 

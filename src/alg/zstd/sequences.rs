@@ -1,16 +1,18 @@
 //! The header of the sequences section (RFC 8878 section 3.1.1.3.2.1).
 
-use super::fse_decode::{self, LL_PARTS, LL_PREDEFINED, ML_PARTS, ML_PREDEFINED, OF_PARTS, OF_PREDEFINED};
+use super::fse_decode::{self, LL_PARTS, ML_PARTS, OF_PARTS, predefined};
 use crate::base::Error;
 use crate::base::format::zstd::{
-    LL_MAX_CODE, LL_MAX_LOG, ML_MAX_CODE, ML_MAX_LOG, MODE_FSE, MODE_PREDEFINED, MODE_RLE, OF_MAX_CODE, OF_MAX_LOG,
+    LL_DEFAULT, LL_DEFAULT_LOG, LL_MAX_CODE, LL_MAX_LOG, ML_DEFAULT, ML_DEFAULT_LOG, ML_MAX_CODE, ML_MAX_LOG, MODE_FSE,
+    MODE_PREDEFINED, MODE_RLE, OF_DEFAULT, OF_DEFAULT_LOG, OF_MAX_CODE, OF_MAX_LOG,
 };
+use crate::kernel::zstd_seq_decode::{Entries, LENGTHS_TABLE, OFFSETS_TABLE};
 
 /// Counts from here on take two more bytes.
 const LONG_COUNT: usize = 0x7F00;
 
-/// What one of the three tables is about.
-pub struct Alphabet {
+/// What one of the three tables is about; a table has at most `N` entries.
+pub struct Alphabet<const N: usize> {
     /// Largest code.
     pub max_code: u8,
     /// Largest accuracy log.
@@ -18,18 +20,37 @@ pub struct Alphabet {
     /// The codes' parts of the entries.
     pub parts: &'static [u64],
     /// The table of the predefined distribution.
-    pub predefined: &'static [u64],
+    pub predefined: [u64; N],
+    /// Its accuracy log.
+    pub predefined_log: u32,
 }
 
 /// Literals lengths.
-pub static LL: Alphabet =
-    Alphabet { max_code: LL_MAX_CODE, max_log: LL_MAX_LOG, parts: &LL_PARTS, predefined: &LL_PREDEFINED };
+pub static LL: Alphabet<LENGTHS_TABLE> = Alphabet {
+    max_code: LL_MAX_CODE,
+    max_log: LL_MAX_LOG,
+    parts: &LL_PARTS,
+    predefined: predefined(&LL_DEFAULT, LL_DEFAULT_LOG, &LL_PARTS),
+    predefined_log: LL_DEFAULT_LOG,
+};
 /// Offsets.
-pub static OF: Alphabet =
-    Alphabet { max_code: OF_MAX_CODE, max_log: OF_MAX_LOG, parts: &OF_PARTS, predefined: &OF_PREDEFINED };
+pub static OF: Alphabet<OFFSETS_TABLE> = Alphabet {
+    max_code: OF_MAX_CODE,
+    max_log: OF_MAX_LOG,
+    parts: &OF_PARTS,
+    predefined: predefined(&OF_DEFAULT, OF_DEFAULT_LOG, &OF_PARTS),
+    predefined_log: OF_DEFAULT_LOG,
+};
 /// Match lengths.
-pub static ML: Alphabet =
-    Alphabet { max_code: ML_MAX_CODE, max_log: ML_MAX_LOG, parts: &ML_PARTS, predefined: &ML_PREDEFINED };
+pub static ML: Alphabet<LENGTHS_TABLE> = Alphabet {
+    max_code: ML_MAX_CODE,
+    max_log: ML_MAX_LOG,
+    parts: &ML_PARTS,
+    predefined: predefined(&ML_DEFAULT, ML_DEFAULT_LOG, &ML_PARTS),
+    predefined_log: ML_DEFAULT_LOG,
+};
+const _: () = assert!(LENGTHS_TABLE == 1 << LL_MAX_LOG && LENGTHS_TABLE == 1 << ML_MAX_LOG);
+const _: () = assert!(OFFSETS_TABLE == 1 << OF_MAX_LOG);
 
 /// Where the table is that a block with the mode "repeat" uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,16 +63,16 @@ enum Source {
 }
 
 /// One of the three tables, from block to block.
-pub struct SequenceTable<'s, 'd> {
-    alphabet: &'static Alphabet,
-    own: &'s mut [u64],
-    dict: Option<&'d [u64]>,
+pub struct SequenceTable<'s, 'd, const N: usize> {
+    alphabet: &'static Alphabet<N>,
+    own: &'s mut [u64; N],
+    dict: Option<(&'d [u64; N], u32)>,
     source: Source,
 }
 
-impl<'s, 'd> SequenceTable<'s, 'd> {
-    /// Starts a stream; `own` has `1 << alphabet.max_log` places, `dict` is the dictionary's table.
-    pub fn new(alphabet: &'static Alphabet, own: &'s mut [u64], dict: Option<&'d [u64]>) -> Self {
+impl<'s, 'd, const N: usize> SequenceTable<'s, 'd, N> {
+    /// Starts a stream; `dict` is the dictionary's table and its log.
+    pub fn new(alphabet: &'static Alphabet<N>, own: &'s mut [u64; N], dict: Option<(&'d [u64; N], u32)>) -> Self {
         let mut table = SequenceTable { alphabet, own, dict, source: Source::None };
         table.start_frame();
         table
@@ -92,23 +113,25 @@ impl<'s, 'd> SequenceTable<'s, 'd> {
     }
 
     /// The table of the current block.
-    pub fn entries(&self) -> &[u64] {
-        match self.source {
-            Source::Own(log) => &self.own[..1 << log],
-            Source::Dict => self.dict.unwrap_or(&[]),
-            Source::Predefined | Source::None => self.alphabet.predefined,
-        }
+    pub fn entries(&self) -> Entries<'_, N> {
+        let predefined = (&self.alphabet.predefined, self.alphabet.predefined_log);
+        let (entries, log) = match self.source {
+            Source::Own(log) => (&*self.own, log),
+            Source::Dict => self.dict.unwrap_or(predefined),
+            Source::Predefined | Source::None => predefined,
+        };
+        Entries { entries, log }
     }
 }
 
 /// The three tables.
 pub struct Tables<'s, 'd> {
     /// Literals lengths.
-    pub ll: SequenceTable<'s, 'd>,
+    pub ll: SequenceTable<'s, 'd, LENGTHS_TABLE>,
     /// Offsets.
-    pub of: SequenceTable<'s, 'd>,
+    pub of: SequenceTable<'s, 'd, OFFSETS_TABLE>,
     /// Match lengths.
-    pub ml: SequenceTable<'s, 'd>,
+    pub ml: SequenceTable<'s, 'd, LENGTHS_TABLE>,
 }
 
 impl Tables<'_, '_> {
@@ -129,7 +152,7 @@ impl Tables<'_, '_> {
         let more = |at: usize| src.get(at).map(|&byte| usize::from(byte)).ok_or(Error::Corrupt);
         let (count, mut at) = match head {
             0..=127 => (usize::from(head), 1),
-            128..=254 => ((usize::from(head) - 128 << 8) + more(1)?, 2),
+            128..=254 => (((usize::from(head) - 128) << 8) + more(1)?, 2),
             255 => (more(1)? + (more(2)? << 8) + LONG_COUNT, 3),
         };
         if count == 0 {

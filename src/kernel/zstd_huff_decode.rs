@@ -154,3 +154,47 @@ fn four(table: &[u16], log: u32, src: &[u8], dst: &mut [u8]) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_symbols_of_one_bit_are_read_from_one_stream_and_from_four() {
+        let table = [u16::from(b'a') << 8 | 1, u16::from(b'b') << 8 | 1];
+        // First symbol highest, below the end mark.
+        let stream = [0b1_0110];
+        let mut dst = [0; 4];
+        assert!(decode(&table, 1, Streams::One, &stream, &mut dst));
+        assert_eq!(&dst, b"abba");
+        assert!(!decode(&table, 1, Streams::One, &stream, &mut dst[..3]), "a bit is left");
+        assert!(!decode(&table, 1, Streams::One, &[0], &mut dst), "no end mark");
+        let four = [1, 0, 1, 0, 1, 0, 0b1_0110, 0b1_1111, 0b1_0000, 0b11];
+        let mut dst = [0; 13];
+        assert!(decode(&table, 1, Streams::Four, &four, &mut dst));
+        assert_eq!(&dst, b"abbabbbbaaaab");
+        assert!(!decode(&table, 1, Streams::Four, &four[..9], &mut dst), "a stream is missing");
+    }
+
+    #[test]
+    fn any_table_and_streams_keep_to_the_destination() {
+        let mut seed = 9u64;
+        let mut random = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed ^ seed >> 29
+        };
+        let mut written = 0;
+        for _ in 0..2000 {
+            let log = 1 + (random() % 12) as u32;
+            let table: Vec<u16> = (0..1 << log).map(|_| random() as u16).collect();
+            let part = 1 + (random() % 90) as usize;
+            let mut src = [part as u8, 0].repeat(3);
+            src.extend((0..4 * part).map(|_| random() as u8 | 1));
+            let mut dst = vec![0; (random() % 900) as usize];
+            decode(&table, log, Streams::Four, &src, &mut dst);
+            written += usize::from(dst.iter().any(|&byte| byte != 0));
+            decode(&table, log, Streams::One, &src, &mut dst);
+        }
+        assert!(written > 1000, "{written} rounds wrote anything");
+    }
+}

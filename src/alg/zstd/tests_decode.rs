@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use super::decode::STRICTER;
+use super::decode::{STRICTER, Stricter};
 use super::reference::{self, CHECKSUM, CONTENT_SIZE, DICT_ID, FORMAT, LEVEL, LITERALS, Random, ZSTD_cParameter};
 use super::{Dict, Format, content_size, decode_words, decompress};
 use crate::base::{Backend, Error};
@@ -44,22 +44,21 @@ fn assert_decodes(dict: Option<&Dict>, format: Format, frame: &[u8], data: &[u8]
     assert!(roomy.as_deref() == Ok(data), "{what}: with room to spare");
 }
 
-/// Memory that ends where an unmapped page begins.
+/// Memory between two inaccessible pages, of which [`Guarded::bytes`] is the end.
 struct Guarded {
     map: *mut u8,
-    mapped: usize,
-    at: usize,
+    body: usize,
     len: usize,
 }
 
 impl Guarded {
     fn new(len: usize) -> Guarded {
         let body = len.next_multiple_of(4096);
-        // SAFETY: a fresh anonymous mapping; its last page is then made inaccessible.
+        // SAFETY: a fresh anonymous mapping; its first and last page are then made inaccessible.
         unsafe {
             let map = libc::mmap(
                 core::ptr::null_mut(),
-                body + 4096,
+                body + 2 * 4096,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
                 -1,
@@ -67,21 +66,29 @@ impl Guarded {
             );
             assert_ne!(map, libc::MAP_FAILED);
             let map = map.cast::<u8>();
-            assert_eq!(libc::mprotect(map.add(body).cast(), 4096, libc::PROT_NONE), 0);
-            Guarded { map, mapped: body + 4096, at: body - len, len }
+            assert_eq!(libc::mprotect(map.cast(), 4096, libc::PROT_NONE), 0);
+            assert_eq!(libc::mprotect(map.add(4096 + body).cast(), 4096, libc::PROT_NONE), 0);
+            Guarded { map, body, len }
         }
     }
 
     fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: `len` bytes before the guard page, mapped by `new`, borrowed through `self`.
-        unsafe { core::slice::from_raw_parts_mut(self.map.add(self.at), self.len) }
+        self.part(self.len, true)
+    }
+
+    /// `len` bytes that end at the page behind, or begin at the page in front.
+    fn part(&mut self, len: usize, at_end: bool) -> &mut [u8] {
+        assert!(len <= self.body);
+        let at = if at_end { 4096 + self.body - len } else { 4096 };
+        // SAFETY: inside the accessible part of the mapping of `new`, borrowed through `self`.
+        unsafe { core::slice::from_raw_parts_mut(self.map.add(at), len) }
     }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
         // SAFETY: the mapping of `new`.
-        unsafe { libc::munmap(self.map.cast(), self.mapped) };
+        unsafe { libc::munmap(self.map.cast(), self.body + 2 * 4096) };
     }
 }
 
@@ -406,7 +413,7 @@ fn mutate(seed: u64, mutants: usize) -> Tally {
     }
     let mut theirs = [reference::Decoder::new(false), reference::Decoder::new(true)];
     let mut scratch = vec![u64::MAX; decode_words(24_000)];
-    let (mut our_dst, mut their_dst) = (vec![0; 24_000], vec![0; 24_000]);
+    let (mut our_src, mut our_dst, mut their_dst) = (Guarded::new(40_000), Guarded::new(24_000), vec![0; 24_000]);
     while tally.mutants < mutants {
         let (frame, len, dict, magicless) = &seeds[random.below(seeds.len())];
         let mut mutant = frame.clone();
@@ -430,13 +437,20 @@ fn mutate(seed: u64, mutants: usize) -> Tally {
             mutant.truncate(random.below(mutant.len()) + 1);
         }
         let cap = [*len, *len, *len, len + 1, len + 40, len + 3000][random.below(6)];
+        let (at_end, at_start) = (random.below(2) == 0, random.below(2) == 0);
+        let src = our_src.part(mutant.len(), at_end);
+        src.copy_from_slice(&mutant);
+        let our_dst = our_dst.part(cap, !at_start);
         let format = if *magicless { Format::Magicless } else { Format::Standard };
         STRICTER.set(None);
         let (dict, dict_bytes) = dicts[*dict].as_ref().map_or((None, &[][..]), |(dict, bytes)| (Some(dict), bytes));
-        let ours =
-            decompress(tables[tally.mutants % tables.len()], &mut scratch, dict, format, &mutant, &mut our_dst[..cap]);
+        let ours = decompress(tables[tally.mutants % tables.len()], &mut scratch, dict, format, src, our_dst);
         let their = theirs[usize::from(*magicless)].decompress(dict_bytes, &mutant, &mut their_dst[..cap]);
         tally.mutants += 1;
+        if !magicless && STRICTER.get() != Some(Stricter::Window) {
+            let size = content_size(&mutant).map_err(|_| ());
+            assert_eq!(size, reference::content_size(&mutant), "content size: {mutant:02x?}");
+        }
         match (ours, their) {
             (Ok(a), Ok(b)) => {
                 assert!(a == b && our_dst[..a] == their_dst[..b], "different bytes: {mutant:02x?}");

@@ -84,7 +84,7 @@ impl Table {
         unsafe { (self.0.zstd_match_fast)(job, key, table, parse) }
     }
 
-    /// Parses a block with one or two tables, lazily: [`crate::kernel::zstd_match::dense`].
+    /// Parses a block with two tables, lazily: [`crate::kernel::zstd_match::dense`].
     pub fn zstd_match_dense(self, job: &Job<'_>, tables: DenseTables<'_>, parse: Parse<'_>) -> Found {
         // SAFETY: `self` exists only where the CPU runs the table (I).
         unsafe { (self.0.zstd_match_dense)(job, tables, parse) }

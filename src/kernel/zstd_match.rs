@@ -19,6 +19,8 @@ pub const LITERALS_SLACK: usize = 16;
 pub const WINDOW: usize = 1 << 16;
 /// Bytes that the fast finder's key covers, at the index of a dictionary too.
 pub const KEY: u32 = 5;
+/// Bytes of the short key of the dense finder.
+const SHORT_KEY: u32 = 4;
 /// Bytes of the long key of the dense finder, at the index of a dictionary too.
 pub const LONG_KEY: u32 = 8;
 
@@ -336,9 +338,9 @@ fn table_log(len: usize) -> u32 {
 
 /// The tables of [`dense`]: each a power of two long, state as that of [`fast`].
 pub struct DenseTables<'a> {
-    /// Hashes of `key` bytes.
+    /// Hashes of [`SHORT_KEY`] bytes.
     pub short: &'a mut [u16],
-    /// Hashes of [`LONG_KEY`] bytes; empty if they are not to be searched.
+    /// Hashes of [`LONG_KEY`] bytes.
     pub long: &'a mut [u16],
 }
 
@@ -351,7 +353,7 @@ const SEQUENCE: i32 = 72;
 const REPEAT: i32 = 20;
 
 /// A match of this length is taken without a look at the next: a better one is rare, and the search for it is not.
-const ENOUGH: usize = 48;
+const ENOUGH: usize = 24;
 
 #[derive(Clone, Copy)]
 struct Match {
@@ -360,20 +362,20 @@ struct Match {
     saved: i32,
 }
 
-/// Parses a block with one or two tables, and looks one and two bytes further before it takes a match.
+/// Parses a block with two tables, and looks `job.step` bytes further before it takes a match.
+///
+/// The short key is asked where the long one has no match.
 ///
 /// Source: lazy parsing as in zlib's `deflate_slow` and zstd's `ZSTD_compressBlock_lazy_generic`, over the two keys of
 /// `ZSTD_compressBlock_doubleFast`; ours weighs matches by an estimate of the bits they save.
 pub fn dense(job: &Job<'_>, tables: DenseTables<'_>, parse: Parse<'_>) -> Found {
-    match (tables.long.is_empty(), job.history.is_some()) {
-        (false, false) => dense_body::<true, false>(job, tables, parse),
-        (false, true) => dense_body::<true, true>(job, tables, parse),
-        (true, false) => dense_body::<false, false>(job, tables, parse),
-        (true, true) => dense_body::<false, true>(job, tables, parse),
+    match job.history {
+        None => dense_body::<false>(job, tables, parse),
+        Some(_) => dense_body::<true>(job, tables, parse),
     }
 }
 
-struct Dense<'a, 't, const LONG: bool, const DICT: bool> {
+struct Dense<'a, 't, const DICT: bool> {
     text: Text<'a, DICT>,
     history: History<'a>,
     short: &'t mut [u16],
@@ -383,7 +385,7 @@ struct Dense<'a, 't, const LONG: bool, const DICT: bool> {
     next: usize,
 }
 
-impl<const LONG: bool, const DICT: bool> Dense<'_, '_, LONG, DICT> {
+impl<const DICT: bool> Dense<'_, '_, DICT> {
     /// Puts the positions before `to` into the tables.
     ///
     /// # Safety
@@ -394,10 +396,8 @@ impl<const LONG: bool, const DICT: bool> Dense<'_, '_, LONG, DICT> {
             // SAFETY: `next + 8 <= to + 7 <= end <= src.len()` (S); a hash is below the length of its table.
             unsafe {
                 let word = load64(self.text.src, self.next);
-                *self.short.get_unchecked_mut(hash(word, 4, self.logs[0])) = self.next as u16;
-                if LONG {
-                    *self.long.get_unchecked_mut(hash(word, LONG_KEY, self.logs[1])) = self.next as u16;
-                }
+                *self.short.get_unchecked_mut(hash(word, SHORT_KEY, self.logs[0])) = self.next as u16;
+                *self.long.get_unchecked_mut(hash(word, LONG_KEY, self.logs[1])) = self.next as u16;
             }
             self.next += 1;
         }
@@ -420,15 +420,12 @@ impl<const LONG: bool, const DICT: bool> Dense<'_, '_, LONG, DICT> {
         unsafe {
             self.insert_before(at);
             let word = load64(self.text.src, at);
-            let short = self.short.get_unchecked_mut(hash(word, 4, self.logs[0]));
+            let short = self.short.get_unchecked_mut(hash(word, SHORT_KEY, self.logs[0]));
             let near = distance_of(at, *short);
             *short = at as u16;
-            let mut far = 0;
-            if LONG {
-                let long = self.long.get_unchecked_mut(hash(word, LONG_KEY, self.logs[1]));
-                far = distance_of(at, *long);
-                *long = at as u16;
-            }
+            let long = self.long.get_unchecked_mut(hash(word, LONG_KEY, self.logs[1]));
+            let far = distance_of(at, *long);
+            *long = at as u16;
             self.next = at + 1;
             let cost = |distance: usize| (distance.ilog2() * 8) as i32;
             if !bare {
@@ -436,10 +433,12 @@ impl<const LONG: bool, const DICT: bool> Dense<'_, '_, LONG, DICT> {
             }
             consider(self.text.matching(at, repeats[1]), repeats[1], REPEAT);
             consider(self.text.matching(at, repeats[2]), repeats[2], REPEAT);
-            if LONG && far.wrapping_sub(1) < at {
-                consider(self.text.matching(at, far), far, cost(far));
+            let mut long_len = 0;
+            if far.wrapping_sub(1) < at {
+                long_len = self.text.matching(at, far);
+                consider(long_len, far, cost(far));
             }
-            if near.wrapping_sub(1) < at {
+            if long_len == 0 && near.wrapping_sub(1) < at {
                 consider(self.text.matching(at, near), near, cost(near));
             }
             if DICT {
@@ -459,21 +458,20 @@ impl<const LONG: bool, const DICT: bool> Dense<'_, '_, LONG, DICT> {
 }
 
 #[inline(always)]
-fn dense_body<const LONG: bool, const DICT: bool>(job: &Job<'_>, tables: DenseTables<'_>, parse: Parse<'_>) -> Found {
+fn dense_body<const DICT: bool>(job: &Job<'_>, tables: DenseTables<'_>, parse: Parse<'_>) -> Found {
     let mut out = Output::new(job, parse);
     let end = job.end;
     let history = job.history.unwrap_or(History { content: &[], short: &[0, 0], long: &[0, 0] });
     let logs = [
         table_log(tables.short.len()),
-        if LONG { table_log(tables.long.len()) } else { 1 },
+        table_log(tables.long.len()),
         table_log(history.short.len()),
         table_log(history.long.len()),
     ];
     let text = Text::<DICT> { src: job.src, dict: history.content, end };
     let mut repeats = job.repeats.map(usable::<DICT>);
     // The tables may lack the last positions of the block before, which is no loss worth a branch.
-    let mut search =
-        Dense::<LONG, DICT> { text, history, short: tables.short, long: tables.long, logs, next: job.start };
+    let mut search = Dense::<DICT> { text, history, short: tables.short, long: tables.long, logs, next: job.start };
     let mut at = job.start + usize::from(job.start == 0 && !DICT);
     while end >= 8 && at <= end - 8 {
         // SAFETY: `at + 8 <= end` by the loop's condition; `repeats` are usable.

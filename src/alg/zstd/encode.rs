@@ -30,8 +30,8 @@ const COMPRESSIBLE: usize = 8;
 enum Finder {
     /// Greedy, with the bytes of its key and of its steps.
     Fast { key: u32, step: usize },
-    /// Lazy, with or without a table of long keys; looks some bytes further for a better match.
-    Dense { long: bool, look: usize },
+    /// With two tables; looks `look` bytes further for a better match.
+    Dense { look: usize },
 }
 
 #[derive(Clone, Copy)]
@@ -43,26 +43,27 @@ struct Level {
 /// Literals below this number are one stream: four cost 8 bytes more and are faster to decode.
 const FOUR_STREAMS: usize = 512;
 
-/// Returns what a level does. Level 1 is the matcher that a study of 4 KiB pages found to reach the size of libzstd's
-/// level 1; below it the finder skips bytes and literals stay as they are, above it the finder is lazy.
+/// Returns what a level does.
+///
+/// Level 1 is the matcher that a study of 4 KiB pages found to reach the size of libzstd's level 1. Below it the finder
+/// skips bytes and, from -2 down, literals stay as they are; above it there are two tables, and at level 3 a lazy choice.
 const fn level_of(level: i32) -> Level {
-    let huffman = level >= -2;
+    let huffman = level >= -1;
     let four_streams = if level >= 3 { 1024 } else { FOUR_STREAMS };
     let finder = match level {
         ..=-5 => Finder::Fast { key: 6, step: 4 },
         -4 => Finder::Fast { key: 6, step: 3 },
         -3 => Finder::Fast { key: 6, step: 2 },
-        -2 => Finder::Fast { key: 6, step: 3 },
+        -2 => Finder::Fast { key: 6, step: 1 },
         -1 => Finder::Fast { key: 6, step: 2 },
         0 | 1 => Finder::Fast { key: 5, step: 1 },
-        2 => Finder::Dense { long: false, look: 1 },
-        _ => Finder::Dense { long: true, look: 2 },
+        2 => Finder::Dense { look: 0 },
+        _ => Finder::Dense { look: 1 },
     };
     Level { finder, effort: Effort { huffman, four_streams } }
 }
 
-/// Log2 of the entries of a hash table: one for each byte of the block, but 4096 at least, which costs a small block no
-/// more than clearing 8 KiB, and `most` at most.
+/// Log2 of the entries of a hash table: one for each byte of the block, within limits.
 fn table_log(block: usize, most: u32) -> u32 {
     block.next_power_of_two().trailing_zeros().clamp(8, most)
 }
@@ -71,10 +72,7 @@ fn table_log(block: usize, most: u32) -> u32 {
 fn table_lens(finder: Finder, block: usize) -> [usize; 2] {
     match finder {
         Finder::Fast { .. } => [1 << table_log(block, 14), 0],
-        Finder::Dense { long, .. } => {
-            let len = 1 << table_log(block, 15);
-            [len, if long { len } else { 0 }]
-        }
+        Finder::Dense { .. } => [1 << table_log(block, 15); 2],
     }
 }
 

@@ -289,7 +289,7 @@ fn lengths_around_powers_of_two_are_restored() {
     for log in 9..=17 {
         for len in (1usize << log) - 2..=(1 << log) + 2 {
             let mixed = rng.structured(len);
-            let flat: Vec<u8> = (0..len).map(|i| (i * 167 >> 3) as u8).collect();
+            let flat: Vec<u8> = (0..len).map(|i| (i * 167 / 8) as u8).collect();
             let noise: Vec<u8> = (0..len).map(|_| rng.next() as u8).collect();
             for level in MIN_LEVEL..=MAX_LEVEL {
                 check(level, &mixed);
@@ -494,6 +494,98 @@ fn frames_with_a_formatted_dictionary_are_restored_and_use_its_tables() {
     }
     assert!(census.literals.iter().any(|l| l.0 == 3), "treeless in a first block: {:?}", census.literals);
     assert!(census.modes.iter().all(|m| m.contains(&3)), "repeat modes in a first block: {:?}", census.modes);
+}
+
+/// Reads a dictionary with the parts of libzstd that its own reader is made of.
+fn parse_with_libzstd(buf: &[u8]) -> Parsed {
+    use std::ffi::{c_uint, c_void};
+    unsafe extern "C" {
+        fn FSE_readNCount(norm: *mut i16, last: *mut c_uint, log: *mut c_uint, src: *const c_void, len: usize)
+        -> usize;
+        fn HUF_readStats(
+            weights: *mut u8,
+            room: usize,
+            ranks: *mut u32,
+            symbols: *mut u32,
+            log: *mut u32,
+            src: *const c_void,
+            len: usize,
+        ) -> usize;
+    }
+    let word = |at: usize| u32::from_le_bytes(*buf[at..].first_chunk::<4>().unwrap());
+    assert_eq!(word(0), DICT_MAGIC);
+    let mut at = 8;
+    let (mut weights, mut ranks, mut symbols, mut log) = ([0u8; 256], [0u32; 16], 0, 0);
+    // SAFETY: the arrays are as large as the C functions ask for, and live here.
+    at += unsafe {
+        let (weights, ranks, rest) = (weights.as_mut_ptr(), ranks.as_mut_ptr(), &buf[at..]);
+        HUF_readStats(weights, 256, ranks, &raw mut symbols, &raw mut log, rest.as_ptr().cast(), rest.len())
+    };
+    let mut huff_bits = [0; 256];
+    for (bits, &weight) in huff_bits.iter_mut().zip(&weights[..symbols as usize]) {
+        *bits = if weight == 0 { 0 } else { log as u8 + 1 - weight };
+    }
+    let mut read = |norm: &mut [i16]| {
+        let (mut last, mut log) = (norm.len() as c_uint - 1, 0);
+        let rest = &buf[at..];
+        // SAFETY: `norm` has `last + 1` entries.
+        at +=
+            unsafe { FSE_readNCount(norm.as_mut_ptr(), &raw mut last, &raw mut log, rest.as_ptr().cast(), rest.len()) };
+        (log, last as usize)
+    };
+    let (mut of, mut ml, mut ll) = ([0; 32], [0; 53], [0; 36]);
+    let (of_log, of_last) = read(&mut of);
+    let (ml_log, ml_last) = read(&mut ml);
+    let (ll_log, ll_last) = read(&mut ll);
+    Parsed {
+        id: word(4),
+        repeats: [word(at), word(at + 4), word(at + 8)],
+        content_at: at + 12,
+        huff_bits,
+        huff_log: log,
+        ll: Norm { norm: ll, log: ll_log, max_symbol: ll_last },
+        ml: Norm { norm: ml, log: ml_log, max_symbol: ml_last },
+        of: Norm { norm: of, log: of_log, max_symbol: of_last },
+    }
+}
+
+/// A dictionary of libzstd's trainer for 4 KiB pages.
+fn train(pages: &[u8]) -> Vec<u8> {
+    let mut buf = vec![0u8; 16384];
+    let sizes = vec![4096usize; pages.len() / 4096];
+    // SAFETY: a plain call of the C library on buffers that live here.
+    let len = unsafe {
+        let (buf, room) = (buf.as_mut_ptr().cast(), buf.len());
+        zstd_sys::ZDICT_trainFromBuffer(buf, room, pages.as_ptr().cast(), sizes.as_ptr(), sizes.len() as u32)
+    };
+    assert!(len <= buf.len(), "training failed");
+    buf.truncate(len);
+    buf
+}
+
+#[test]
+fn pages_with_a_trained_dictionary_are_restored_and_smaller() {
+    let mut census = Census::default();
+    let mut sums = [[0; 2]; (MAX_LEVEL - MIN_LEVEL + 1) as usize];
+    for file in corpus_files().iter().skip(6).step_by(3) {
+        let all = corpus(file);
+        let (training, rest) = all.split_at(256 * 4096);
+        let buf = train(training);
+        let parsed = parse_with_libzstd(&buf);
+        let dict = EncodeDict::new(&buf[parsed.content_at..], Some(&parsed)).unwrap();
+        for (level, [with, without]) in (MIN_LEVEL..).zip(&mut sums) {
+            for page in rest.chunks_exact(4096) {
+                let frame = encode(level, Some(&dict), Format::Standard, page);
+                let back = decode(&frame, 4096, &buf, Format::Standard);
+                assert!(back.as_deref() == Ok(page), "level {level}: {:?}", back.err());
+                census.add(&frame);
+                *with += frame.len();
+                *without += encode(level, None, Format::Standard, page).len();
+            }
+        }
+    }
+    assert!(sums.iter().all(|[with, without]| with < without), "{sums:?}");
+    assert!(census.modes.iter().all(|m| m.contains(&3)), "{:?}", census.modes);
 }
 
 #[test]

@@ -252,9 +252,9 @@ mod tests {
 
     #[test]
     fn logarithms_are_right_to_a_unit() {
-        for n in 1..=STATES {
+        for (n, &got) in LOG2.iter().enumerate().skip(1) {
             let want = (n as f64).log2() * 256.0;
-            assert!((f64::from(LOG2[n]) - want).abs() <= 1.0, "{n}");
+            assert!((f64::from(got) - want).abs() <= 1.0, "{n}");
         }
     }
 

@@ -2,10 +2,11 @@
 
 use crate::arch;
 use crate::base::{Backend, Error};
+use crate::kernel::lz4_encode::{History, chain};
 use crate::kernel::table::Kernels;
 pub use crate::kernel::zstd_huff_decode::Streams;
-pub use crate::kernel::zstd_seq_decode::Sequences;
 use crate::kernel::zstd_match::{DenseTables, Found, Job, Parse};
+pub use crate::kernel::zstd_seq_decode::Sequences;
 use crate::kernel::zstd_seq_encode::{Codes, SeqTable};
 
 /// The kernel tables of this target, best first.
@@ -118,6 +119,63 @@ impl Table {
     ) -> usize {
         // SAFETY: `self` exists only where the CPU runs the table (I).
         unsafe { (self.0.zstd_seq_encode)(tables, ll, of, ml, extra, dst) }
+    }
+
+    /// [`crate::kernel::lz4_encode::fast::encode`].
+    pub fn lz4_encode_fast(
+        self,
+        scratch: &mut [u64],
+        acceleration: u32,
+        history: Option<History<'_>>,
+        src: &[u8],
+        dst: &mut [u8],
+    ) -> Option<usize> {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.lz4_encode_fast)(scratch, acceleration, history, src, dst) }
+    }
+
+    /// [`crate::kernel::lz4_encode::dense::encode`].
+    pub fn lz4_encode_dense(
+        self,
+        scratch: &mut [u64],
+        history: Option<History<'_>>,
+        src: &[u8],
+        dst: &mut [u8],
+    ) -> Option<usize> {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.lz4_encode_dense)(scratch, (), history, src, dst) }
+    }
+
+    /// [`crate::kernel::lz4_encode::chain::encode`].
+    pub fn lz4_encode_chain(
+        self,
+        scratch: &mut [u64],
+        effort: chain::Effort,
+        history: Option<History<'_>>,
+        src: &[u8],
+        dst: &mut [u8],
+    ) -> Option<usize> {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.lz4_encode_chain)(scratch, effort, history, src, dst) }
+    }
+
+    /// [`crate::kernel::lz4_encode::optimal::encode`].
+    pub fn lz4_encode_optimal(
+        self,
+        scratch: &mut [u64],
+        depth: u32,
+        history: Option<History<'_>>,
+        src: &[u8],
+        dst: &mut [u8],
+    ) -> Option<usize> {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.lz4_encode_optimal)(scratch, depth, history, src, dst) }
+    }
+
+    /// [`crate::kernel::lz4_decode::decode`].
+    pub fn lz4_decode(self, dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.lz4_decode)(dict, src, dst) }
     }
 }
 

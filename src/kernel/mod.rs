@@ -8,14 +8,18 @@
 //!   `dispatch` hands out that shell only on a CPU that has it.
 
 pub mod arena;
-pub mod bits;
 pub mod bit_writer;
+pub mod bits;
 pub mod histogram;
+pub mod lz4_decode;
+pub mod lz4_encode;
+pub mod match_len;
 pub mod same_fill;
 pub mod table;
 pub mod vector;
+pub mod word;
 pub mod zstd_huff_decode;
-pub mod zstd_seq_decode;
 pub mod zstd_huff_encode;
 pub mod zstd_match;
+pub mod zstd_seq_decode;
 pub mod zstd_seq_encode;

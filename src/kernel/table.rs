@@ -1,12 +1,18 @@
 //! The list of kernels, and the macro that instantiates the generic ones for an instruction set.
 
+use super::lz4_encode::{History, chain};
 use super::zstd_huff_decode::Streams;
-use super::zstd_seq_decode::Sequences;
-use crate::base::{Backend, Error};
 use super::zstd_match::{DenseTables, Found, Job, Parse};
+use super::zstd_seq_decode::Sequences;
 use super::zstd_seq_encode::{Codes, SeqTable};
+use crate::base::{Backend, Error};
 
-/// [`super::zstd_seq_encode::encode`].
+/// The encoders have these arguments: scratch, the setting, the dictionary, the input, the room for the block; they return
+/// the length of the block, or `None` if the room does not hold it.
+pub type Lz4Encode<Setting> = unsafe fn(&mut [u64], Setting, Option<History<'_>>, &[u8], &mut [u8]) -> Option<usize>;
+/// See [`super::lz4_decode::decode`].
+pub type Lz4Decode = unsafe fn(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error>;
+/// See [`super::zstd_seq_encode::encode`].
 pub type SeqEncode =
     unsafe fn(tables: &[SeqTable<'_>; 3], ll: &[u8], of: &[u8], ml: &[u8], extra: &[u64], dst: &mut [u8]) -> usize;
 /// The type of [`super::zstd_huff_decode::decode`].
@@ -42,6 +48,16 @@ pub struct Kernels {
     pub zstd_seq_codes: unsafe fn(sequences: &mut [u64], codes: &mut Codes<'_>, repeats: &mut [u32; 3]),
     /// [`super::zstd_seq_encode::encode`].
     pub zstd_seq_encode: SeqEncode,
+    /// [`super::lz4_encode::fast::encode`].
+    pub lz4_encode_fast: Lz4Encode<u32>,
+    /// [`super::lz4_encode::dense::encode`].
+    pub lz4_encode_dense: Lz4Encode<()>,
+    /// [`super::lz4_encode::chain::encode`].
+    pub lz4_encode_chain: Lz4Encode<chain::Effort>,
+    /// [`super::lz4_encode::optimal::encode`].
+    pub lz4_encode_optimal: Lz4Encode<u32>,
+    /// [`super::lz4_decode::decode`].
+    pub lz4_decode: Lz4Decode,
 }
 
 /// Writes the shells of the vector kernels: functions with the features of an instruction set into which the generic

@@ -11,10 +11,10 @@ mod encode;
 mod encode_dict;
 mod encode_literals;
 mod encode_sequences;
-pub mod frame;
-mod fse_decode;
 #[cfg(test)]
 mod encode_tests;
+pub mod frame;
+mod fse_decode;
 mod fse_encode;
 mod huff_decode;
 mod huff_encode;

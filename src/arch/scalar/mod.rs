@@ -55,4 +55,9 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     zstd_huff_encode_four: crate::kernel::zstd_huff_encode::four_streams,
     zstd_seq_codes: crate::kernel::zstd_seq_encode::codes,
     zstd_seq_encode: crate::kernel::zstd_seq_encode::encode,
+    lz4_encode_fast: crate::kernel::lz4_encode::fast::encode,
+    lz4_encode_dense: crate::kernel::lz4_encode::dense::encode,
+    lz4_encode_chain: crate::kernel::lz4_encode::chain::encode,
+    lz4_encode_optimal: crate::kernel::lz4_encode::optimal::encode,
+    lz4_decode: crate::kernel::lz4_decode::decode,
 };

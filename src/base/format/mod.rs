@@ -1,4 +1,5 @@
 //! Constants of each wire format, with the section of its specification.
 
+pub mod lz4;
 pub mod object;
 pub mod zstd;

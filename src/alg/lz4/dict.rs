@@ -25,7 +25,7 @@ impl Dict {
         let mut copy = Vec::new();
         copy.try_reserve_exact(content.len()).map_err(|_| Error::NoMemory)?;
         copy.extend_from_slice(content);
-        // Twice as many heads as every second position needs: collisions cost a comparison each.
+        // About one head to a position: strings that share one cost a comparison each.
         let bits = content.len().max(256).next_power_of_two().ilog2().min(15);
         let (mut short, mut long) = (zeros(1 << bits.min(14))?, zeros(1 << bits.min(14))?);
         let (mut heads, mut links) = (zeros(1 << bits)?, zeros(content.len())?);

@@ -59,7 +59,8 @@ pub const fn bound(len: usize) -> usize {
 /// Returns the words of 8 bytes of scratch that [`compress`] needs for inputs of up to `max_len` bytes, `usize::MAX` for
 /// inputs of any length.
 ///
-/// At most 16 KiB at level 1 and 32 KiB at level 2 for units up to 64 KiB, and less than 1 MiB at any level and length.
+/// In bytes, for pages of 4 KiB, units of 64 KiB and anything longer: 8, 16, 32 KiB up to level 1; 16, 32, 32 KiB at level 2;
+/// 40, 256, 256 KiB at levels 3 to 7; 96, 1152, 1152 KiB (and 8 bytes) at levels 8 and 9.
 pub const fn encode_words(max_len: usize, level: i32) -> usize {
     match method(level) {
         Method::Fast { .. } => fast::words(max_len),

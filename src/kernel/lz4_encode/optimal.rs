@@ -23,7 +23,8 @@ const SEGMENT: usize = 65536;
 
 /// Lengths tried at either end of the range of a match.
 ///
-/// What follows a match rarely gains from cutting it by more: on the real pages 40 gave blocks 0.01 % smaller.
+/// What follows a match rarely gains from cutting it by more: 40 instead made no difference in the fourth digit of the total
+/// size of 23,053 real pages, and takes longer.
 const TRIED: usize = 16;
 
 /// Entries of the arrays of a segment.

@@ -1,7 +1,7 @@
 //! The token loop of the LZ4 block decoder.
 //!
-//! Source: `LZ4_decompress_generic` of the lz4 project (1.10), from which come the copies of 16 bytes for literals and of
-//! 8 + 8 + 2 bytes for matches, and the rules by which a block ends. Ours is one loop instead of two: each sequence
+//! Source: `LZ4_decompress_generic` of the lz4 project (1.10), from which come the copies of 16 bytes for literals and
+//! of 8 + 8 + 2 bytes for matches, and the rules by which a block ends. Ours is one loop instead of two: each sequence
 //! asks whether 17 bytes of input and 32 bytes of room are left, and takes the careful way if not.
 //!
 //! The idea of a sequence:
@@ -36,9 +36,9 @@ const SPREAD: [u8; 8] = [8, 8, 8, 9, 8, 10, 12, 14];
 /// written to. Does not allocate; the cost is linear in `src.len() + dst.len()`.
 ///
 /// # Errors
-/// `Corrupt`: a length runs beyond the input, an offset is zero or lies before the history, or the input ends in the wrong
-/// place. `NoSpace`: the output, with what the end rules of the format demand behind it, does not fit `dst`; whether
-/// the block is well formed otherwise is not known then.
+/// `Corrupt`: a length runs beyond the input, an offset is zero or lies before the history, or the input ends in the
+/// wrong place. `NoSpace`: the output, with what the end rules of the format demand behind it, does not fit `dst`;
+/// whether the block is well formed otherwise is not known then.
 pub fn decode(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
     if src.is_empty() {
         return Err(Error::Corrupt);
@@ -55,8 +55,9 @@ pub fn decode(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
         let mut matched = token & MATCH_MASK;
         let offset;
         if literals != RUN_MASK && len - i >= QUICK_INPUT && cap - o >= QUICK_ROOM {
-            // SAFETY: 17 bytes are left in `src` and 32 in `dst` (the test above), so 16 can be copied (S, D). Of the 17,
-            // at most 14 are literals, so the two of the offset are there, and one more for the next token (invariant).
+            // SAFETY: 17 bytes are left in `src` and 32 in `dst` (the test above), so 16 can be copied (S, D). Of the
+            // 17, at most 14 are literals, so the two of the offset are there, and one more for the next token
+            // (invariant).
             unsafe {
                 copy::<16>(from.add(i), to.add(o));
                 i += literals;
@@ -65,8 +66,8 @@ pub fn decode(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
             }
             i += 2;
             if matched != MATCH_MASK && offset >= 8 && offset <= o {
-                // SAFETY: of the 32 bytes of room at most 14 were used, so 18 are left (D). The match starts in what was
-                // written, o - offset >= 0. With offset >= 8 each copy reads only bytes that the ones before it or
+                // SAFETY: of the 32 bytes of room at most 14 were used, so 18 are left (D). The match starts in what
+                // was written, o - offset >= 0. With offset >= 8 each copy reads only bytes that the ones before it or
                 // earlier sequences have stored, and never beyond its own target (S).
                 unsafe {
                     let (source, target) = (to.add(o - offset).cast_const(), to.add(o));
@@ -95,8 +96,8 @@ pub fn decode(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
             if room < literals || room - literals < MATCH_MARGIN {
                 return Err(Error::NoSpace);
             }
-            // SAFETY: literals < rest and literals <= room by the tests above (S, D); 8 bytes of input follow them, of which
-            // two are the offset (S). `src` and `dst` do not overlap, one of them being borrowed mutably.
+            // SAFETY: literals < rest and literals <= room by the tests above (S, D); 8 bytes of input follow them, of
+            // which two are the offset (S). `src` and `dst` do not overlap, one of them being borrowed mutably.
             unsafe {
                 copy_literals(from.add(i), to.add(o), literals, rest, room);
                 i += literals;
@@ -130,9 +131,9 @@ pub fn decode(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
         } else if room < matched || room - matched < LAST_LITERALS {
             return Err(Error::NoSpace);
         }
-        // SAFETY: 1 <= offset <= o: either tested above, or the part before the block was copied, which makes them equal.
-        // `matched` bytes fit the room (tested above; D). At least one byte of input is left: `long_length` or the
-        // tests of the literals leave more.
+        // SAFETY: 1 <= offset <= o: either tested above, or the part before the block was copied, which makes them
+        // equal. `matched` bytes fit the room (tested above; D). At least one byte of input is left: `long_length` or
+        // the tests of the literals leave more.
         unsafe { copy_match(to.add(o), offset, matched, cap - o) };
         o += matched;
     }
@@ -185,8 +186,9 @@ unsafe fn copy_literals(from: *const u8, to: *mut u8, count: usize, rest: usize,
 /// `1 <= offset`, `offset` initialised bytes lie before `to`, and `room >= count` bytes are writable at `to`.
 #[inline(always)]
 unsafe fn copy_match(to: *mut u8, offset: usize, count: usize, room: usize) {
-    // SAFETY: every step at `at` < count touches at most 32 bytes from `at` on, which the room holds in the branches that
-    // ask for 32 spare bytes (D). The loads start `offset` (or a smaller distance whose bytes exist) before the stores.
+    // SAFETY: every step at `at` < count touches at most 32 bytes from `at` on, which the room holds in the branches
+    // that ask for 32 spare bytes (D). The loads start `offset` (or a smaller distance whose bytes exist) before the
+    // stores.
     unsafe {
         let mut at = 0;
         if room - count < 32 {
@@ -206,8 +208,8 @@ unsafe fn copy_match(to: *mut u8, offset: usize, count: usize, room: usize) {
                 at += 16;
             }
         } else {
-            // Eight bytes one by one make the distance a multiple of the period that a word can be copied over: it is at
-            // most offset + 8, so its bytes exist.
+            // Eight bytes one by one make the distance a multiple of the period that a word can be copied over: it is
+            // at most offset + 8, so its bytes exist.
             while at < 8 {
                 *to.add(at) = *to.sub(offset).add(at);
                 at += 1;

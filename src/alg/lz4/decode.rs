@@ -8,8 +8,8 @@ use crate::kernel::lz4_decode::{QUICK_INPUT, QUICK_ROOM, REST_AFTER_LITERALS, RE
 
 /// Decompresses one block into `dst` and returns the bytes written, which may be fewer than `dst` has room for.
 ///
-/// Accepts what `LZ4_decompress_safe` (with a dictionary: `LZ4_decompress_safe_usingDict`) of liblz4 1.10 accepts and gives
-/// the same bytes, with one difference: a distance of zero, which the format forbids and liblz4 lets pass with
+/// Accepts what `LZ4_decompress_safe` (with a dictionary: `LZ4_decompress_safe_usingDict`) of liblz4 1.10 accepts and
+/// gives the same bytes, with one difference: a distance of zero, which the format forbids and liblz4 lets pass with
 /// meaningless output, is refused. Like liblz4's, the end rules are judged against the room: a match must begin 12
 /// bytes and end 5 bytes before the end of `dst` unless it is short and takes the quick way.
 /// On failure the contents of `dst` are unspecified. Does not allocate.
@@ -41,8 +41,8 @@ fn judge(src: &[u8], cap: usize) -> Error {
 
 /// Returns the bytes that a block decompresses to, by walking its tokens.
 ///
-/// If it returns `len`, then [`decompress`] into `len` bytes succeeds unless a distance is zero or reaches beyond the history.
-/// At most 255 times `src.len()`, so it cannot overflow where a `usize` has 64 bits. Linear in `src.len()`.
+/// If it returns `len`, then [`decompress`] into `len` bytes succeeds unless a distance is zero or reaches beyond the
+/// history. At most 255 times `src.len()`, so it cannot overflow where a `usize` has 64 bits. Linear in `src.len()`.
 ///
 /// # Errors
 /// `Corrupt`: a length runs beyond the input, the input ends in the wrong place, or the end rules are broken.

@@ -178,7 +178,8 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
     sets
 }
 
-/// Compresses, checks with both decoders and by the walk, and checks that the exact room does and one byte less does not.
+/// Compresses, checks with both decoders and by the walk, and checks that the exact room does and one byte less does
+/// not.
 fn check(level: i32, dict: Option<&Dict>, src: &[u8]) -> usize {
     let block = compressed(level, dict, src);
     let content = dict.map_or(&[][..], Dict::content);

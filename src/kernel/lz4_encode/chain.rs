@@ -1,8 +1,8 @@
 //! The hash-chain encoders: every earlier position with the same 4 bytes is a candidate, up to a limit; lazy matching.
 //!
-//! Source: the chains of the lz4 project's `lz4hc.c` (a table of heads, 16-bit distances to the next older position) and the
-//! lazy matching of zlib's `deflate_slow`. Ours has no wider search backwards over pending literals: two looks ahead
-//! reach nearly the same parse, and [`super::optimal`] is there for the rest.
+//! Source: the chains of the lz4 project's `lz4hc.c` (a table of heads, 16-bit distances to the next older position)
+//! and the lazy matching of zlib's `deflate_slow`. Ours has no wider search backwards over pending literals: two looks
+//! ahead reach nearly the same parse, and [`super::optimal`] is there for the rest.
 
 use super::super::arena::Arena;
 use super::super::match_len::match_len;
@@ -103,7 +103,7 @@ impl<'a> Finder<'a> {
     /// least 4 bytes away and at most `src.len()`.
     #[inline]
     pub fn find(&mut self, position: usize, limit: usize, known: Match, depth: u32, enough: usize) -> Match {
-        debug_assert!(position + MIN_MATCH <= limit && limit <= self.src.len());
+        assert!(position + MIN_MATCH <= limit && limit <= self.src.len());
         self.enter(position);
         let (src, mut best) = (self.src, known);
         let room = limit - position;
@@ -119,8 +119,8 @@ impl<'a> Finder<'a> {
             left -= 1;
             // A longer match has the byte behind the best one in common, and the three before it.
             let probe = best.len.saturating_sub(3);
-            // SAFETY: best.len < room makes position + best.len a byte of the block before `limit`, and probe + 4 is at most
-            // best.len + 1, or 4, which fits the room as well; `old` lies before `position` (S).
+            // SAFETY: best.len < room makes position + best.len a byte of the block before `limit`, and probe + 4 is at
+            // most best.len + 1, or 4, which fits the room as well; `old` lies before `position` (S).
             let same = unsafe { half_at(src, old + probe) == half_at(src, position + probe) };
             if same {
                 let len = match_len(here, &src[old..]);
@@ -138,7 +138,8 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// Continues a search in the dictionary: `here` is the rest of the block at `position`, `left` the candidates to look at.
+/// Continues a search in the dictionary: `here` is the rest of the block at `position`, `left` the candidates to look
+/// at.
 pub(super) fn search_dict(
     history: &History<'_>,
     here: &[u8],

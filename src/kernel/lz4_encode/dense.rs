@@ -1,8 +1,8 @@
 //! The dense encoder: two candidates per position, and one look ahead before a match is taken.
 //!
-//! Source: the double hash of zstd's `ZSTD_compressBlock_doubleFast` (one table keyed by 8 bytes, one by 5; a long match
-//! is preferred) and the lazy matching of zlib's `deflate_slow`, with LZ4's costs: any distance costs the same, so only
-//! lengths are compared.
+//! Source: the double hash of zstd's `ZSTD_compressBlock_doubleFast` (one table keyed by 8 bytes, one by 5; a long
+//! match is preferred) and the lazy matching of zlib's `deflate_slow`, with LZ4's costs: any distance costs the same,
+//! so only lengths are compared.
 
 use super::super::arena::Arena;
 use super::super::match_len::common_prefix;
@@ -32,7 +32,8 @@ pub const fn words(max_len: usize) -> usize {
 
 /// Encodes `src` as one block and returns its length, or `None` if it does not fit `dst`.
 ///
-/// There is nothing to set. `scratch` is at least [`words`]`(src.len())` long, contents unspecified. Does not allocate; linear in `src.len()`.
+/// There is nothing to set. `scratch` is at least [`words`]`(src.len())` long, contents unspecified. Does not allocate;
+/// linear in `src.len()`.
 ///
 /// # Panics
 /// If `scratch` is too short.

@@ -1,7 +1,7 @@
 //! The fast encoder: greedy, one candidate per position.
 //!
-//! Source: `LZ4_compress_generic_validated` of the lz4 project (1.10): one hash table of last positions, steps that grow
-//! while nothing is found, a test for another match right behind each match. Ours differs in the key of 5 bytes
+//! Source: `LZ4_compress_generic_validated` of the lz4 project (1.10): one hash table of last positions, steps that
+//! grow while nothing is found, a test for another match right behind each match. Ours differs in the key of 5 bytes
 //! instead of 4 (fewer useless candidates in pages full of small integers), in the smaller table, and in extending a
 //! match backwards with one comparison of 8 bytes instead of a loop.
 
@@ -12,8 +12,8 @@ use crate::base::format::lz4::{LAST_LITERALS, MAX_DISTANCE, MIN_MATCH};
 
 /// Misses after which the step grows by one, as a power of two.
 ///
-/// A larger value steps more carefully through bytes that do not compress: on 23,053 real pages, 6 gave 0.986 of the size of
-/// liblz4's default and 5 gives 0.987 in less time.
+/// A larger value steps more carefully through bytes that do not compress: on 23,053 real pages, 6 gave 0.986 of the
+/// size of liblz4's default and 5 gives 0.987 in less time.
 const SKIP_BITS: u32 = 5;
 
 /// Bits of the hash table for a block of `len` bytes.
@@ -109,8 +109,9 @@ fn greedy<E: Entry, const DICT: bool>(
         // SAFETY: at least 12 bytes follow a position up to `last`, and more follow `old` before it (S).
         unsafe { half_at(src, old) == half_at(src, position) && (!E::FAR || position - old <= MAX_DISTANCE) }
     };
-    // The candidate of the dictionary for `position`, if 6 bytes are the same and it is within reach. Shorter matches so far
-    // away gain little and displace longer ones of the block: with 4 bytes, some real pages grew by 5 % with a dictionary.
+    // The candidate of the dictionary for `position`, if 6 bytes are the same and it is within reach. Shorter matches
+    // so far away gain little and displace longer ones of the block: with 4 bytes, some real pages grew by 5 % with a
+    // dictionary.
     let in_dict = |word: u64, position: usize| -> Option<usize> {
         let entry = usize::from(history.short[hash5(word, dict_bits)]);
         let bytes = history.content.get(entry..)?.first_chunk::<8>()?;
@@ -179,7 +180,8 @@ fn greedy<E: Entry, const DICT: bool>(
         }
         loop {
             let (distance, len);
-            // SAFETY: position + 4 <= limit and old < position; in the dictionary no more than its rest is compared (S).
+            // SAFETY: position + 4 <= limit and old < position; in the dictionary no more than its rest is compared
+            // (S).
             unsafe {
                 let from = position + MIN_MATCH;
                 match found {

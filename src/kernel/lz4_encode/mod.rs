@@ -21,7 +21,7 @@ use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATC
 pub struct History<'a> {
     /// The bytes before the block, at most 64 KiB.
     pub content: &'a [u8],
-    /// Last position of each [`hash5`], a power of two of entries.
+    /// Last position of each [`hash5`], a power of two of entries, at least 2 as in the other tables.
     pub short: &'a [u16],
     /// Last position of each [`hash8`], a power of two of entries.
     pub long: &'a [u16],
@@ -116,7 +116,8 @@ unsafe fn common_suffix(src: &[u8], at: usize, other: &[u8], from: usize, max: u
         if at >= 8 && from >= 8 {
             let differing = load64(a.sub(8)) ^ load64(b.sub(8));
             let len = differing.leading_zeros() as usize / 8;
-            // More than eight equal bytes before a match that was not found earlier are rare: stopping there is cheaper.
+            // More than eight equal bytes before a match that was not found earlier are rare: stopping there is
+            // cheaper.
             return len.min(max);
         }
         let mut len = 0;

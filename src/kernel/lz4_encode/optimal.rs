@@ -8,9 +8,9 @@
 //! ```
 //!
 //! A literal that makes the literal length need one more byte costs 2. Source: dynamic programming as in the lz4
-//! project's `LZ4HC_compress_optimal`, which goes forward over short stretches and stops at long matches; ours goes backward
-//! over up to 64 KiB. Liberties: of a match longer than [`TRIED`] bytes not every shorter length is tried, and the
-//! number of pending literals is that of the cheapest parse, so a byte may be lost around 15 literals.
+//! project's `LZ4HC_compress_optimal`, which goes forward over short stretches and stops at long matches; ours goes
+//! backward over up to 64 KiB. Liberties: of a match longer than [`TRIED`] bytes not every shorter length is tried, and
+//! the number of pending literals is that of the cheapest parse, so a byte may be lost around 15 literals.
 
 use super::super::arena::Arena;
 use super::chain::Match;
@@ -23,8 +23,8 @@ const SEGMENT: usize = 65536;
 
 /// Lengths tried at either end of the range of a match.
 ///
-/// What follows a match rarely gains from cutting it by more: 40 instead made no difference in the fourth digit of the total
-/// size of 23,053 real pages, and takes longer.
+/// What follows a match rarely gains from cutting it by more: 40 instead made no difference in the fourth digit of the
+/// total size of 23,053 real pages, and takes longer.
 const TRIED: usize = 16;
 
 /// Entries of the arrays of a segment.

@@ -1,7 +1,7 @@
 //! The longest match of every position, found in binary trees.
 //!
-//! Source: the match finder `bt4` of LZMA (`LzFind.c`), also zstd's `ZSTD_insertBtAndGetAllMatches`. All positions that begin
-//! with the same hash form a tree, sorted by the bytes that follow; the newest is the root and children are older
+//! Source: the match finder `bt4` of LZMA (`LzFind.c`), also zstd's `ZSTD_insertBtAndGetAllMatches`. All positions that
+//! begin with the same hash form a tree, sorted by the bytes that follow; the newest is the root and children are older
 //! than their parents. Entering a position splits its tree in two at its place, and meets its neighbours in the order,
 //! of which one is the longest match. Common prefixes with the two neighbours so far bound what is compared, so runs
 //! of equal bytes, on which hash chains spend all their time, cost little.
@@ -12,8 +12,8 @@ use super::chain::{Match, head_bits, search_dict, window_len};
 use super::{History, half_at, hash4};
 use crate::base::format::lz4::{LAST_LITERALS, MAX_DISTANCE, MIN_MATCH};
 
-/// Bytes by which the trees are sorted. Longer matches are compared to their end once found; without this limit a long run
-/// would be compared to its end at each of its positions.
+/// Bytes by which the trees are sorted. Longer matches are compared to their end once found; without this limit a long
+/// run would be compared to its end at each of its positions.
 const SORTED: usize = 512;
 
 /// Words of scratch for blocks of at most `max_len` bytes.
@@ -26,7 +26,8 @@ pub struct Finder<'a> {
     src: &'a [u8],
     /// Root of each hash: position plus one, zero for none.
     heads: &'a mut [u32],
-    /// Two children of each position of the window, the smaller and the greater string: position plus one, zero for none.
+    /// Two children of each position of the window, the smaller and the greater string: position plus one, zero for
+    /// none.
     nodes: &'a mut [u32],
     bits: u32,
     history: Option<History<'a>>,
@@ -44,17 +45,18 @@ impl<'a> Finder<'a> {
 
     /// Enters `position` and returns the longest match there, of at least `known.len` bytes, or `known`.
     ///
-    /// Positions are entered in ascending order, each once. Matches end at `limit` at the latest, which is at least 4 bytes
-    /// away and leaves the last literals. Visits `depth` nodes at most; what is older than the last of them is forgotten.
+    /// Positions are entered in ascending order, each once. Matches end at `limit` at the latest, which is at least 4
+    /// bytes away and leaves the last literals. Visits `depth` nodes at most; what is older than the last of them is
+    /// forgotten.
     #[inline]
     pub fn find(&mut self, position: usize, limit: usize, known: Match, depth: u32) -> Match {
-        debug_assert!(position + MIN_MATCH <= limit && limit + LAST_LITERALS <= self.src.len());
+        assert!(position + MIN_MATCH <= limit && limit + LAST_LITERALS <= self.src.len());
         let mask = self.nodes.len() / 2 - 1;
-        // Not up to `limit`: a string that a tree compared less far than another would stand in the wrong place, and what
-        // its neighbours share would be less than what is assumed of them below.
+        // Not up to `limit`: a string that a tree compared less far than another would stand in the wrong place, and
+        // what its neighbours share would be less than what is assumed of them below.
         let end = self.src.len() - LAST_LITERALS;
         let here = &self.src[position..end.min(position + SORTED)];
-        // SAFETY: 4 bytes are before `limit` (the caller's test) (S).
+        // SAFETY: 4 bytes are before `limit` (the assertion) (S).
         let hash = hash4(unsafe { half_at(self.src, position) }, self.bits);
         let mut next = core::mem::replace(&mut self.heads[hash], (position + 1) as u32) as usize;
         // Where to hang the next node smaller, or greater, than this position, and what those share with it.

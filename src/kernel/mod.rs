@@ -11,6 +11,8 @@ pub mod arena;
 pub mod bit_writer;
 pub mod bits;
 pub mod histogram;
+#[cfg(feature = "libzstd")]
+pub mod libzstd;
 pub mod lz4_decode;
 pub mod lz4_encode;
 pub mod match_len;

@@ -1,0 +1,94 @@
+//! Many pages in one call, synchronously.
+
+use core::ffi::{c_int, c_uint};
+
+use super::ctx::tzram_ctx;
+use super::guard::{call, call_on, destination, source};
+use crate::base::Error;
+use crate::engine::batch::for_each;
+
+use super::errno;
+
+/// Records the outcome of one page.
+///
+/// # Safety
+/// `status` is NULL or has an entry `i`.
+unsafe fn note(status: *mut c_int, i: usize, result: Result<(), Error>) -> Result<(), Error> {
+    if !status.is_null() {
+        // SAFETY: by this function's contract.
+        unsafe { status.add(i).write(result.map_or_else(errno::number, |()| 0)) };
+    }
+    result
+}
+
+/// Compresses `n` pages as tzram_compress_page() does one; every page is tried.
+///
+/// dlen[i] is the capacity of dst[i] on entry and the length of the object afterwards, 0 where it failed; status[i] is 0
+/// or the page's negative errno (status may be NULL). Returns 0, or the first error.
+///
+/// # Safety
+/// `ctx` is NULL or live; the arrays have `n` entries (or are NULL), each as tzram_compress_page() wants it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tzram_compress_pages(
+    ctx: *mut tzram_ctx,
+    n: usize,
+    src: *const *const u8,
+    dst: *const *mut u8,
+    dlen: *mut c_uint,
+    status: *mut c_int,
+) -> c_int {
+    if ctx.is_null() || (n > 0 && (src.is_null() || dst.is_null() || dlen.is_null())) {
+        return call(|| Err(Error::Invalid));
+    }
+    // SAFETY: live by this function's contract; the scratch behind the struct is not part of it.
+    let (context, poison) = unsafe { (&(*ctx).context, &(*ctx).poison) };
+    call_on(poison, || {
+        for_each(n, |i| {
+            // SAFETY: `i < n`; the arrays have n entries, and the caller's promises for each are those of one page.
+            unsafe {
+                let capacity = dlen.add(i).replace(0) as usize;
+                let result = source(src.add(i).read(), context.page_size()).and_then(|page| {
+                    let dst = destination(dst.add(i).read(), capacity, page)?;
+                    let len = context.compress(tzram_ctx::scratch(ctx), page, dst)?;
+                    dlen.add(i).write(len as c_uint);
+                    Ok(())
+                });
+                note(status, i, result)
+            }
+        })
+    })
+}
+
+/// Restores `n` pages as tzram_decompress_page() does one; every object is tried.
+///
+/// status[i] is 0 or the page's negative errno (status may be NULL). Returns 0, or the first error.
+///
+/// # Safety
+/// `ctx` is NULL or live; the arrays have `n` entries (or are NULL), each as tzram_decompress_page() wants it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tzram_decompress_pages(
+    ctx: *mut tzram_ctx,
+    n: usize,
+    src: *const *const u8,
+    slen: *const c_uint,
+    dst: *const *mut u8,
+    status: *mut c_int,
+) -> c_int {
+    if ctx.is_null() || (n > 0 && (src.is_null() || dst.is_null() || slen.is_null())) {
+        return call(|| Err(Error::Invalid));
+    }
+    // SAFETY: live by this function's contract; the scratch behind the struct is not part of it.
+    let (context, poison) = unsafe { (&(*ctx).context, &(*ctx).poison) };
+    call_on(poison, || {
+        for_each(n, |i| {
+            // SAFETY: `i < n`; the arrays have n entries, and the caller's promises for each are those of one page.
+            unsafe {
+                let result = source(src.add(i).read(), slen.add(i).read() as usize).and_then(|object| {
+                    let dst = destination(dst.add(i).read(), context.page_size(), object)?;
+                    context.decompress(tzram_ctx::scratch(ctx), object, dst)
+                });
+                note(status, i, result)
+            }
+        })
+    })
+}

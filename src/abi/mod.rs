@@ -1,0 +1,24 @@
+//! L6: the C ABI, the only `extern "C"` and the only place that sees callers' pointers. `include/tzram.h` is generated
+//! from this module: doc comments here are written for C readers.
+
+mod batch;
+mod comp;
+mod ctx;
+mod dict;
+mod errno;
+mod guard;
+mod info;
+mod page;
+mod types;
+mod zcomp;
+
+pub use batch::*;
+pub use comp::*;
+pub use ctx::*;
+pub use dict::*;
+#[cfg(feature = "testing")]
+pub use guard::testing::panic_in_next_call;
+pub use info::*;
+pub use page::*;
+pub use types::*;
+pub use zcomp::*;

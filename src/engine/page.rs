@@ -1,0 +1,276 @@
+//! One page to its object and back (docs/FORMAT.md).
+
+use super::dict::Dictionary;
+use super::params::{Choice, Params};
+use super::select::{Selected, select};
+use super::stats::{PageCodec, Stats};
+use crate::alg::{Codec, lz4, zstd};
+use crate::base::Error;
+use crate::base::format::object::{
+    CODEC_MASK, DICT_ID_LEN, FLAG_DICT, LZ4, SAME_BYTE, SAME_BYTE_LEN, SAME_WORD, SAME_WORD_LEN, ZSTD,
+};
+
+/// Levels at which `adaptive` runs the two codecs; its own level moves the bound between them.
+const ADAPTIVE_LZ4_LEVEL: i32 = lz4::DEFAULT_LEVEL;
+const ADAPTIVE_ZSTD_LEVEL: i32 = zstd::DEFAULT_LEVEL;
+
+/// Everything about a stream of pages that is settled, and its counters. One thread at a time compresses with it.
+pub struct Context<'d> {
+    page_size: usize,
+    choice: Choice,
+    dict: Option<&'d Dictionary>,
+    stats: Stats,
+}
+
+/// What an object says of itself without being decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// How the page is held.
+    pub codec: PageCodec,
+    /// Id of the dictionary that decoding needs, 0 for none.
+    pub dict_id: u32,
+    /// The repeated word of a same-filled page, else 0.
+    pub fill: u64,
+}
+
+/// An object taken apart.
+enum Parsed<'o> {
+    Raw(&'o [u8]),
+    Fill(u64),
+    Lz4 { dict_id: u32, block: &'o [u8] },
+    Zstd { dict_id: u32, frame: &'o [u8] },
+}
+
+fn parse(object: &[u8], page_size: usize) -> Result<Parsed<'_>, Error> {
+    if object.len() == page_size {
+        return Ok(Parsed::Raw(object));
+    }
+    let (&tag, rest) = object.split_first().ok_or(Error::Corrupt)?;
+    if object.len() > page_size || tag & !(CODEC_MASK | FLAG_DICT) != 0 {
+        return Err(Error::Corrupt);
+    }
+    let (dict_id, payload) = if tag & FLAG_DICT == 0 {
+        (0, rest)
+    } else {
+        let (id, payload) = rest.split_first_chunk::<DICT_ID_LEN>().ok_or(Error::Corrupt)?;
+        (u32::from_le_bytes(*id), payload)
+    };
+    // A dictionary flag means an id, and an id is never 0.
+    if (tag & FLAG_DICT != 0) != (dict_id != 0) {
+        return Err(Error::Corrupt);
+    }
+    match (tag & CODEC_MASK, dict_id, payload) {
+        (SAME_BYTE, 0, &[byte]) => Ok(Parsed::Fill(u64::from_ne_bytes([byte; 8]))),
+        (SAME_WORD, 0, payload) => {
+            let word = payload.try_into().map_err(|_| Error::Corrupt)?;
+            Ok(Parsed::Fill(u64::from_le_bytes(word)))
+        }
+        (LZ4, _, block) => Ok(Parsed::Lz4 { dict_id, block }),
+        (ZSTD, _, frame) => Ok(Parsed::Zstd { dict_id, frame }),
+        _ => Err(Error::Corrupt),
+    }
+}
+
+/// Writes the object of a same-filled page.
+fn store_fill(word: u64, dst: &mut [u8]) -> Result<usize, Error> {
+    let bytes = word.to_le_bytes();
+    if word == word.rotate_left(8) {
+        dst.get_mut(..SAME_BYTE_LEN).ok_or(Error::NoSpace)?.copy_from_slice(&[SAME_BYTE, bytes[0]]);
+        return Ok(SAME_BYTE_LEN);
+    }
+    let object = dst.get_mut(..SAME_WORD_LEN).ok_or(Error::NoSpace)?;
+    object[0] = SAME_WORD;
+    object[1..].copy_from_slice(&bytes);
+    Ok(SAME_WORD_LEN)
+}
+
+impl<'d> Context<'d> {
+    /// Settles the parameters. Does not allocate.
+    ///
+    /// # Errors
+    /// As [`Choice::new`]; [`Error::Invalid`] for a page size that is none.
+    pub fn new(params: &Params<'d>) -> Result<Self, Error> {
+        let choice = params.choose()?;
+        Ok(Context { page_size: params.page_size, choice, dict: params.dict, stats: Stats::new(params.page_size) })
+    }
+
+    /// Returns how many words of scratch [`Context::compress`] and [`Context::decompress`] need.
+    ///
+    /// # Errors
+    /// As [`Context::new`].
+    pub fn scratch_words(params: &Params<'_>) -> Result<usize, Error> {
+        let choice = params.choose()?;
+        let (len, level) = (params.page_size, choice.level);
+        let encode = match choice.driver.codec {
+            Codec::Lz4 => lz4::encode_words(len, level),
+            Codec::Zstd => zstd::encode_words(len, level),
+            Codec::Adaptive => {
+                lz4::encode_words(len, ADAPTIVE_LZ4_LEVEL).max(zstd::encode_words(len, ADAPTIVE_ZSTD_LEVEL))
+            }
+            #[cfg(feature = "libzstd")]
+            Codec::Libzstd => crate::alg::libzstd::page_words(len, level, params.dict.map_or(0, |d| d.bytes().len())),
+            #[cfg(not(feature = "libzstd"))]
+            Codec::Libzstd => return Err(Error::Unsupported),
+        };
+        Ok(encode.max(zstd::decode_words(len)))
+    }
+
+    /// Bytes of a page.
+    pub fn page_size(&self) -> usize {
+        self.page_size
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Writes the object of `page` to `dst`; returns its length, at most a page.
+    ///
+    /// `scratch` has at least [`Context::scratch_words`] words. The object depends on the page and the parameters only.
+    /// Never allocates. On failure the contents of `dst` are unspecified.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`] if the object is longer than `dst` (a page is always enough); [`Error::Invalid`] if `page` is
+    /// not a page long.
+    pub fn compress(&self, scratch: &mut [u64], page: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
+        if page.len() != self.page_size {
+            return Err(Error::Invalid);
+        }
+        match self.encode(scratch, page, dst) {
+            Ok((codec, len)) => {
+                self.stats.compressed(codec, len);
+                Ok(len)
+            }
+            Err(error) => {
+                self.stats.compress_failed();
+                Err(error)
+            }
+        }
+    }
+
+    fn encode(&self, scratch: &mut [u64], page: &[u8], dst: &mut [u8]) -> Result<(PageCodec, usize), Error> {
+        if let Some(word) = self.choice.tables.page.same_fill(page) {
+            return Ok((PageCodec::SameFilled, store_fill(word, dst)?));
+        }
+        let (codec, level) = match self.choice.driver.codec {
+            Codec::Adaptive => match select(self.choice.tables.page, self.choice.level, page) {
+                Selected::Raw => (None, 0),
+                Selected::Lz4 => (Some(Codec::Lz4), ADAPTIVE_LZ4_LEVEL),
+                Selected::Zstd => (Some(Codec::Zstd), ADAPTIVE_ZSTD_LEVEL),
+            },
+            codec => (Some(codec), self.choice.level),
+        };
+        if let Some(codec) = codec {
+            // An object as long as a page would be taken for the page itself.
+            let room = dst.len().min(self.page_size - 1);
+            match self.encode_with(codec, level, scratch, page, &mut dst[..room]) {
+                Ok(done) => return Ok(done),
+                Err(Error::NoSpace) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        dst.get_mut(..self.page_size).ok_or(Error::NoSpace)?.copy_from_slice(page);
+        Ok((PageCodec::Raw, self.page_size))
+    }
+
+    /// Writes tag, dictionary id and stream of one codec.
+    fn encode_with(
+        &self,
+        codec: Codec,
+        level: i32,
+        scratch: &mut [u64],
+        page: &[u8],
+        dst: &mut [u8],
+    ) -> Result<(PageCodec, usize), Error> {
+        let (tag, codec_out) = match codec {
+            Codec::Lz4 => (LZ4, PageCodec::Lz4),
+            _ => (ZSTD, PageCodec::Zstd),
+        };
+        let head = if self.dict.is_some() { 1 + DICT_ID_LEN } else { 1 };
+        let (header, body) = dst.split_at_mut_checked(head).ok_or(Error::NoSpace)?;
+        header[0] = tag;
+        if let Some(dict) = self.dict {
+            header[0] |= FLAG_DICT;
+            header[1..].copy_from_slice(&dict.id().to_le_bytes());
+        }
+        let tables = &self.choice.tables;
+        let (lz4_dict, zstd_dict) = (self.dict.map(|d| &d.lz4), self.dict.map(|d| &d.zstd));
+        let len = match codec {
+            Codec::Lz4 => lz4::compress(tables.lz4, scratch, level, lz4_dict, page, body)?,
+            #[cfg(feature = "libzstd")]
+            Codec::Libzstd => {
+                let dict = self.dict.map(Dictionary::bytes);
+                crate::alg::libzstd::page_compress(scratch, level, dict, page, body)?
+            }
+            _ => zstd::compress(tables.zstd, scratch, level, zstd_dict, zstd::Format::Magicless, page, body)?,
+        };
+        Ok((codec_out, head + len))
+    }
+
+    /// Restores the page of `object` into `dst`, which is a page long.
+    ///
+    /// `scratch` has at least [`Context::scratch_words`] words. Any context of the same page size decodes any object.
+    /// On failure the contents of `dst` are unspecified.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the object is none of this page size or damaged; [`Error::Stale`] if it needs a dictionary
+    /// that the context does not have; [`Error::Invalid`] if `dst` is not a page long.
+    pub fn decompress(&self, scratch: &mut [u64], object: &[u8], dst: &mut [u8]) -> Result<(), Error> {
+        if dst.len() != self.page_size {
+            return Err(Error::Invalid);
+        }
+        let result = self.decode(scratch, object, dst);
+        self.stats.decompressed(result.is_ok());
+        result
+    }
+
+    fn decode(&self, scratch: &mut [u64], object: &[u8], dst: &mut [u8]) -> Result<(), Error> {
+        let tables = &self.choice.tables;
+        let len = match parse(object, self.page_size)? {
+            Parsed::Raw(page) => {
+                dst.copy_from_slice(page);
+                Ok(page.len())
+            }
+            Parsed::Fill(word) => {
+                tables.page.fill(dst, word);
+                Ok(dst.len())
+            }
+            Parsed::Lz4 { dict_id, block } => {
+                let dict = self.dictionary(dict_id)?.map(|d| &d.lz4);
+                lz4::decompress(tables.lz4, dict, block, dst)
+            }
+            Parsed::Zstd { dict_id, frame } => {
+                let dict = self.dictionary(dict_id)?.map(|d| &d.zstd);
+                zstd::decompress(tables.zstd, scratch, dict, zstd::Format::Magicless, frame, dst)
+            }
+        };
+        match len {
+            Ok(len) if len == self.page_size => Ok(()),
+            // Too long for a page, too short, or a frame that names a dictionary of its own: no object of ours.
+            _ => Err(Error::Corrupt),
+        }
+    }
+
+    /// The dictionary with this id, if the object needs one.
+    fn dictionary(&self, id: u32) -> Result<Option<&'d Dictionary>, Error> {
+        match (id, self.dict) {
+            (0, _) => Ok(None),
+            (id, Some(dict)) if dict.id() == id => Ok(Some(dict)),
+            _ => Err(Error::Stale),
+        }
+    }
+
+    /// Returns what `object` says of itself. The stream inside it is not decoded.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it cannot be an object of this page size.
+    pub fn info(&self, object: &[u8]) -> Result<Info, Error> {
+        Ok(match parse(object, self.page_size)? {
+            Parsed::Raw(_) => Info { codec: PageCodec::Raw, dict_id: 0, fill: 0 },
+            Parsed::Fill(word) => Info { codec: PageCodec::SameFilled, dict_id: 0, fill: word },
+            Parsed::Lz4 { dict_id, .. } => Info { codec: PageCodec::Lz4, dict_id, fill: 0 },
+            Parsed::Zstd { dict_id, .. } => Info { codec: PageCodec::Zstd, dict_id, fill: 0 },
+        })
+    }
+}

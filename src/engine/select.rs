@@ -1,0 +1,127 @@
+//! The adaptive choice: an entropy estimate from a sample of the page.
+
+use crate::dispatch::Table;
+
+/// What to try on a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selected {
+    /// Nothing: store it raw.
+    Raw,
+    /// LZ4.
+    Lz4,
+    /// Zstandard.
+    Zstd,
+}
+
+/// Pieces of the sample, evenly spread over the page.
+const PIECES: usize = 8;
+/// Bytes of a piece: two cache lines.
+const PIECE: usize = 128;
+/// Bytes of the sample: a quarter of the smallest page.
+const SAMPLE: usize = PIECES * PIECE;
+
+/// Fractional bits of entropies and logarithms here: entropies are in 1/256 bit per byte.
+const ONE_BIT: u32 = 256;
+
+/// `n * log2(n)` in units of 1/256 bit, for every count that the sample can give.
+static N_LOG_N: [u32; SAMPLE + 1] = n_log_n();
+
+const fn n_log_n() -> [u32; SAMPLE + 1] {
+    let mut table = [0; SAMPLE + 1];
+    let mut n = 1;
+    while n <= SAMPLE {
+        // log2 by repeated squaring of a mantissa in [1, 2) with 30 fractional bits, 16 binary digits deep.
+        let whole = n.ilog2();
+        let mut mantissa = (n as u64) << (30 - whole);
+        let mut fraction = 0u64;
+        let mut digit = 0;
+        while digit < 16 {
+            mantissa = (mantissa * mantissa) >> 30;
+            fraction <<= 1;
+            if mantissa >= 1 << 31 {
+                mantissa >>= 1;
+                fraction |= 1;
+            }
+            digit += 1;
+        }
+        let log = ((whole as u64) << 16) + fraction;
+        table[n] = ((n as u64 * log * ONE_BIT as u64) >> 16) as u32;
+        n += 1;
+    }
+    table
+}
+
+/// Returns the order-0 entropy of a sample of the page in 1/256 bit per byte, 0 to 2048.
+///
+/// Reads 1024 bytes in eight pieces. A sample sees fewer values than the source has; the estimate adds what is missing
+/// on average: (distinct values - 1) / (2 n ln 2) bits (Miller 1955, Madow).
+pub fn entropy(table: Table, page: &[u8]) -> u32 {
+    let mut counts = [0u32; 256];
+    for piece in page.chunks_exact(page.len() / PIECES) {
+        table.histogram(&piece[..PIECE], &mut counts);
+    }
+    let sum: u32 = counts.iter().map(|&count| N_LOG_N[count as usize]).sum();
+    let distinct = counts.iter().filter(|&&count| count != 0).count() as u32;
+    let plain = (N_LOG_N[SAMPLE] - sum) / SAMPLE as u32;
+    // 256 / (2 * 1024 * ln 2) = 0.1803 per value, as 185 / 1024.
+    (plain + distinct.saturating_sub(1) * 185 / 1024).min(8 * ONE_BIT)
+}
+
+/// From this entropy on a page is stored as it is: 7.9 bits. No page of the corpus that either codec shrinks by a
+/// sixteenth lies above it; encrypted and compressed data lies between 7.95 and 8.
+const RAW_FROM: u32 = 8 * ONE_BIT - ONE_BIT / 10;
+
+/// Per level 1..=9: from this entropy on (1/256 bit per byte) Zstandard, below it LZ4. Zstandard saves the more bytes
+/// for its time the higher the entropy is, so the levels lower the bound from "never" to "always".
+const ZSTD_FROM: [u32; 9] = [u32::MAX, 1400, 1270, 1140, 1020, 890, 760, 500, 0];
+
+/// Returns what the adaptive algorithm tries on a page at this level (1..=9).
+pub fn select(table: Table, level: i32, page: &[u8]) -> Selected {
+    let entropy = entropy(table, page);
+    let slot = usize::try_from(level - 1).unwrap_or(0).min(ZSTD_FROM.len() - 1);
+    if entropy >= RAW_FROM {
+        Selected::Raw
+    } else if entropy >= ZSTD_FROM[slot] {
+        Selected::Zstd
+    } else {
+        Selected::Lz4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(f: impl Fn(u32) -> u8) -> Vec<u8> {
+        (0..4096).map(f).collect()
+    }
+
+    /// A well-mixed byte for each index.
+    fn noise(i: u32) -> u8 {
+        let x = (i + 1).wrapping_mul(0x9E37_79B1);
+        ((x ^ (x >> 15)).wrapping_mul(0x85EB_CA77) >> 24) as u8
+    }
+
+    #[test]
+    fn entropy_of_known_sources() {
+        let table = Table::best();
+        assert_eq!(entropy(table, &page(|_| 7)), 0);
+        let two = entropy(table, &page(|i| (i % 2) as u8));
+        assert!((ONE_BIT..ONE_BIT + 2).contains(&two), "{two}");
+        let sixteen = entropy(table, &page(|i| noise(i) & 15));
+        assert!(sixteen.abs_diff(4 * ONE_BIT) < 8, "{sixteen}");
+        let all = entropy(table, &page(noise));
+        assert!(all.abs_diff(8 * ONE_BIT) < 26, "{all}");
+    }
+
+    #[test]
+    fn the_extremes_of_the_levels_are_one_codec_each() {
+        let table = Table::best();
+        for bits in [1u32, 2, 3, 5] {
+            let page = page(|i| noise(i) & ((1 << bits) - 1) as u8);
+            assert_eq!(select(table, 1, &page), Selected::Lz4);
+            assert_eq!(select(table, 9, &page), Selected::Zstd);
+        }
+        assert_eq!(select(table, 9, &page(noise)), Selected::Raw);
+    }
+}

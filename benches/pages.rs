@@ -90,11 +90,11 @@ impl Codec for Page {
     }
 }
 
-fn stream(driver: &str, level: i32) -> Box<dyn Codec> {
+fn stream(driver: &'static str, level: i32) -> Box<dyn Codec> {
     Box::new(Stream(Compressor::builder().driver(driver).level(level).build().expect("a driver")))
 }
 
-fn page(driver: &str, level: Option<i32>, unit: usize) -> Box<dyn Codec> {
+fn page(driver: &'static str, level: Option<i32>, unit: usize) -> Box<dyn Codec> {
     let mut builder = PageCompressor::builder().driver(driver).page_size(unit);
     if let Some(level) = level {
         builder = builder.level(level);

@@ -18,7 +18,7 @@ fn backends() -> impl Iterator<Item = Backend> {
     Backend::ALL.into_iter().filter(|backend| {
         let runs = backend.is_supported();
         if !runs {
-            println!("SKIPPED backend {}: not on this CPU", backend.name());
+            println!("SKIPPED {}: not on this CPU", backend.name());
         }
         runs
     })

@@ -84,6 +84,9 @@ pub unsafe extern "C" fn tzram_decompress_pages(
             // SAFETY: `i < n`; the arrays have n entries, and the caller's promises for each are those of one page.
             unsafe {
                 let result = source(src.add(i).read(), slen.add(i).read() as usize).and_then(|object| {
+                    if object.len() > context.page_size() {
+                        return Err(Error::Corrupt);
+                    }
                     let dst = destination(dst.add(i).read(), context.page_size(), object)?;
                     context.decompress(tzram_ctx::scratch(ctx), object, dst)
                 });

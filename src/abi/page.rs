@@ -67,6 +67,9 @@ pub unsafe extern "C" fn tzram_decompress_page(
     // SAFETY: the caller's promises for src and dst; one thread uses the context, so its scratch is free.
     call_on(poison, || unsafe {
         let object = source(src, slen as usize)?;
+        if object.len() > context.page_size() {
+            return Err(Error::Corrupt); // before its tail is taken for an overlap with dst
+        }
         let dst = destination(dst, context.page_size(), object)?;
         context.decompress(tzram_ctx::scratch(ctx), object, dst)
     })
@@ -88,7 +91,7 @@ pub unsafe extern "C" fn tzram_page_info(
     out: *mut tzram_page_info,
 ) -> c_int {
     call(|| {
-        if ctx.is_null() {
+        if ctx.is_null() || out.is_null() {
             return Err(Error::Invalid);
         }
         // SAFETY: live by this function's contract; only read.

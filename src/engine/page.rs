@@ -240,6 +240,11 @@ impl<'d> Context<'d> {
                 let dict = self.dictionary(dict_id)?.map(|d| &d.lz4);
                 lz4::decompress(tables.lz4, dict, block, dst)
             }
+            #[cfg(feature = "libzstd")]
+            Parsed::Zstd { dict_id, frame } if self.choice.driver.codec == Codec::Libzstd => {
+                let dict = self.dictionary(dict_id)?.map(Dictionary::bytes);
+                crate::alg::libzstd::page_decompress(scratch, dict, frame, dst)
+            }
             Parsed::Zstd { dict_id, frame } => {
                 let dict = self.dictionary(dict_id)?.map(|d| &d.zstd);
                 zstd::decompress(tables.zstd, scratch, dict, zstd::Format::Magicless, frame, dst)

@@ -5,9 +5,10 @@ use core::ptr::NonNull;
 
 use zstd_sys::{
     ZSTD_CCtx, ZSTD_CCtx_loadDictionary, ZSTD_CCtx_refPrefix, ZSTD_CCtx_setParameter, ZSTD_DCtx,
-    ZSTD_DCtx_loadDictionary, ZSTD_ErrorCode, ZSTD_cParameter, ZSTD_compress2, ZSTD_compressBound, ZSTD_createCCtx,
-    ZSTD_createDCtx, ZSTD_decompressDCtx, ZSTD_estimateCCtxSize_usingCParams, ZSTD_freeCCtx, ZSTD_freeDCtx,
-    ZSTD_getCParams, ZSTD_getErrorCode, ZSTD_initStaticCCtx, ZSTD_isError,
+    ZSTD_DCtx_loadDictionary, ZSTD_DCtx_setParameter, ZSTD_ErrorCode, ZSTD_cParameter, ZSTD_compress2,
+    ZSTD_compressBound, ZSTD_createCCtx, ZSTD_createDCtx, ZSTD_dParameter, ZSTD_decompress_usingDict,
+    ZSTD_decompressDCtx, ZSTD_estimateCCtxSize_usingCParams, ZSTD_estimateDCtxSize, ZSTD_freeCCtx, ZSTD_freeDCtx,
+    ZSTD_getCParams, ZSTD_getErrorCode, ZSTD_initStaticCCtx, ZSTD_initStaticDCtx, ZSTD_isError,
 };
 
 use super::arena::Arena;
@@ -31,14 +32,16 @@ fn set(ctx: *mut ZSTD_CCtx, parameter: ZSTD_cParameter, value: i32) -> Result<()
     check(unsafe { ZSTD_CCtx_setParameter(ctx, parameter, value) }).map(|_| ()).map_err(|_| Error::Invalid)
 }
 
-/// Words of scratch that [`page_compress`] needs for pages of `len` bytes behind `dict_len` bytes of dictionary.
+/// Words of scratch that [`page_compress`] and [`page_decompress`] need for pages of `len` bytes behind `dict_len` bytes
+/// of dictionary.
 pub fn page_words(len: usize, level: i32, dict_len: usize) -> usize {
-    // SAFETY: three pure functions of numbers.
-    let (state, bound) = unsafe {
+    // SAFETY: pure functions of numbers.
+    let (encoder, bound, decoder) = unsafe {
         let params = ZSTD_getCParams(level, len as u64, dict_len);
-        (ZSTD_estimateCCtxSize_usingCParams(params), ZSTD_compressBound(len))
+        (ZSTD_estimateCCtxSize_usingCParams(params), ZSTD_compressBound(len), ZSTD_estimateDCtxSize())
     };
-    Arena::words_for::<u8>(state) + Arena::words_for::<u8>(bound)
+    let encode = Arena::words_for::<u8>(encoder) + Arena::words_for::<u8>(bound);
+    encode.max(Arena::words_for::<u8>(decoder))
 }
 
 /// Writes `src` as one magicless frame with content size, without checksum and dictionary id; returns its length.
@@ -91,6 +94,40 @@ pub fn page_compress(
             .map_err(|_| Error::Invalid)?;
     dst.get_mut(..len).ok_or(Error::NoSpace)?.copy_from_slice(&frame[..len]);
     Ok(len)
+}
+
+/// Restores exactly one magicless frame into `dst`; returns the bytes written.
+///
+/// The context is built in `scratch` ([`page_words`] words) each time, so nothing is allocated and nothing persists.
+///
+/// # Errors
+/// [`Error::NoSpace`], [`Error::Corrupt`]; [`Error::Invalid`] if libzstd refuses the scratch.
+pub fn page_decompress(scratch: &mut [u64], dict: Option<&[u8]>, frame: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
+    // SAFETY: a pure function.
+    let words = Arena::words_for::<u8>(unsafe { ZSTD_estimateDCtxSize() });
+    let state = Arena::new(scratch).take::<u64>(words);
+    // SAFETY: `state` is exclusively ours until the end of this call, 8-byte aligned, and of the length given.
+    let ctx = unsafe { ZSTD_initStaticDCtx(state.as_mut_ptr().cast::<c_void>(), size_of_val(state)) };
+    if ctx.is_null() {
+        return Err(Error::Invalid);
+    }
+    // ZSTD_d_format = ZSTD_f_zstd1_magicless
+    // SAFETY: the context was just made.
+    check(unsafe { ZSTD_DCtx_setParameter(ctx, ZSTD_dParameter::ZSTD_d_experimentalParam1, 1) })
+        .map_err(|_| Error::Invalid)?;
+    let dict = dict.unwrap_or_default();
+    // SAFETY: the context is ready; every slice is passed with its own length, and the dictionary outlives the call.
+    check(unsafe {
+        ZSTD_decompress_usingDict(
+            ctx,
+            dst.as_mut_ptr().cast(),
+            dst.len(),
+            frame.as_ptr().cast(),
+            frame.len(),
+            dict.as_ptr().cast(),
+            dict.len(),
+        )
+    })
 }
 
 /// A compression context of libzstd for buffers of any size.

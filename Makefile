@@ -37,7 +37,7 @@ libs_private = $(filter-out -lgcc_s -lc,$(shell cat $(NATIVE_LIBS)))
 SCAN_SOURCES := $(wildcard examples/tzram_scan/*.c)
 SCAN_HEADERS := $(wildcard examples/tzram_scan/*.h)
 
-TESTS  := test-rust test-rust-without-libzstd test-c test-readme
+TESTS  := test-rust test-rust-without-libzstd test-boundary test-c test-readme
 CHECKS := check-fmt check-clippy check-doc check-header check-symbols check-archive check-layers check-words \
           check-footprint check-conformance check-demo
 
@@ -150,6 +150,8 @@ test-rust:
 	$(CARGO) test $(CARGO_FLAGS) -- --show-output
 test-rust-without-libzstd:
 	$(CARGO) test $(CARGO_FLAGS) --no-default-features -- --show-output
+test-boundary:
+	$(CARGO) test $(CARGO_FLAGS) --features testing --test boundary
 test-c: all
 	c_tests/run
 test-readme: all

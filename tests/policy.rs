@@ -132,12 +132,13 @@ fn adaptive_lies_between_its_codecs_and_uses_all_of_them() {
     assert!(zstd < adaptive && adaptive < lz4, "lz4 {lz4}, adaptive {adaptive}, zstd {zstd}");
     let mut compressor = PageCompressor::new();
     let mut seen = Vec::new();
-    for set in corpus::load() {
-        for page in set.pages() {
-            let codec = compressor.compress_page(page).expect("a page always fits").algorithm_used;
-            if !seen.contains(&codec) {
-                seen.push(codec);
-            }
+    let mut random = common::Random::new(5);
+    // As encrypted or compressed data looks; the corpus has next to none.
+    let noise: Vec<u8> = (0..corpus::PAGE).map(|_| random.next() as u8).collect();
+    for page in corpus::sample(1).iter().chain([&noise]) {
+        let codec = compressor.compress_page(page).expect("a page always fits").algorithm_used;
+        if !seen.contains(&codec) {
+            seen.push(codec);
         }
     }
     for codec in [PageCodec::Raw, PageCodec::SameFilled, PageCodec::Lz4, PageCodec::Zstd] {

@@ -4,7 +4,11 @@ use crate::base::Error;
 
 /// Runs `page` for every index below `count`, failures or not, and returns the first error.
 pub fn for_each(count: usize, mut page: impl FnMut(usize) -> Result<(), Error>) -> Result<(), Error> {
-    (0..count).map(&mut page).fold(Ok(()), |first, result| if first.is_ok() { result } else { first })
+    let mut first = Ok(());
+    for i in 0..count {
+        first = first.and(page(i));
+    }
+    first
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use super::dict::Dictionary;
 use super::params::Choice;
 use crate::alg::{Codec, lz4, zstd};
-use crate::base::page::MAX_PAGE_SIZE;
 use crate::base::{Backend, Error};
 
 /// Bytes of the longest buffer of the comp layer: what an `int` holds, as in liblz4.
@@ -99,7 +98,7 @@ impl<'d> Comp<'d> {
         let Choice { level, tables, .. } = self.choice;
         #[cfg(feature = "libzstd")]
         if let Some(compressor) = &mut self.large
-            && (src.len() > MAX_PAGE_SIZE || self.choice.driver.codec == Codec::Libzstd)
+            && (src.len() > crate::base::page::MAX_PAGE_SIZE || self.choice.driver.codec == Codec::Libzstd)
         {
             return compressor.compress(src, dst);
         }

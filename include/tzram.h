@@ -1,0 +1,669 @@
+/*
+ * tzram 0.1.0: compression of memory pages. Generated from src/abi: edit it there.
+ *
+ * Two layers. The page layer (tzram_ctx) turns a page into a self-describing object that is never longer than the page; an object
+ * is for tzram to read. The comp layer (tzram_comp) turns any buffer into a standard LZ4 block or Zstandard frame and back, for
+ * liblz4, libzstd or the Linux kernel to read or write.
+ *
+ * A page is page_size bytes: 4096 unless the context was made with 8192, 16384, 32768 or 65536. An object is 1 to page_size bytes;
+ * one of page_size bytes is the page itself. Objects are the same on every CPU: what one machine writes, any other reads.
+ *
+ * Memory. The caller owns every buffer; the library owns the handles. Each create has exactly one destroy; destroying NULL is fine.
+ * A context made by tzram_ctx_init() lives in the caller's memory and allocates nothing. No call that
+ * compresses or restores a page allocates, locks, or reads the clock or the environment. src and dst need no alignment and must not overlap; nothing
+ * is read past the length or written past the capacity given, on any input, damaged input included. Strings that the library
+ * returns are its own, are never freed and stay valid as long as it is loaded.
+ *
+ * Threads. A context or a comp handle is used by one thread at a time; different handles are independent and share no lock. A
+ * dictionary is immutable: any number of handles and threads share it, and it must outlive them. The rest may be called from
+ * anywhere. Handles work on in a forked child.
+ *
+ * Errors. A function that can fail returns int: 0, or a negative errno. errno itself is left alone, nothing is printed, no signal
+ * is raised.
+ *   -EINVAL          (-22)  a NULL pointer where one is needed, a size or level out of range, a struct of unknown size, a misused handle
+ *   -ENOENT           (-2)  no algorithm or driver of that name
+ *   -EOPNOTSUPP      (-95)  the algorithm or backend is known, but this CPU or build lacks it
+ *   -ENOSPC          (-28)  dst is too small: nothing useful is in dst, and *dlen is 0
+ *   -EBADMSG         (-74)  the compressed input is damaged or not ours: dst may hold anything within its bounds
+ *   -ENOMEM          (-12)  an allocation failed
+ *   -ESTALE         (-116)  the object needs another dictionary than the handle has
+ *   -ENOTRECOVERABLE (-131) a defect in the library was caught: this handle answers nothing but its destruction from now on
+ * tzram_strerror() has a sentence for each. The numbers are those of Linux on x86-64 and AArch64.
+ *
+ * Structs that may grow begin with struct_size, which the caller sets to its own sizeof. A smaller one, of an older program, works;
+ * a larger one works if what lies beyond the known size is zero; anything else is -EINVAL. Outputs are never written past it.
+ *
+ * Versions. Within one soname, functions are added, never changed or removed. The compressed bytes of the same input may differ
+ * from one version to the next, to be smaller or faster; what an older version wrote stays readable. TZRAM_VERSION_* name this
+ * header, tzram_version_number() the library that the program runs with.
+ *
+ * The structs of tzram_zcomp_ops_get() mirror Linux 6.12 (drivers/block/zram/zcomp.h) member by member, so they have no struct_size.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#ifndef TZRAM_H
+#define TZRAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TZRAM_VERSION_MAJOR 0
+#define TZRAM_VERSION_MINOR 1
+#define TZRAM_VERSION_PATCH 0
+#define TZRAM_VERSION_STRING "0.1.0"
+/* As tzram_version_number(): major << 16 | minor << 8 | patch. */
+#define TZRAM_VERSION_NUMBER ((TZRAM_VERSION_MAJOR << 16) | (TZRAM_VERSION_MINOR << 8) | TZRAM_VERSION_PATCH)
+
+/**
+ * The level of callers who have no opinion: the algorithm's default. (The kernel's ZCOMP_PARAM_NO_LEVEL.)
+ */
+#define TZRAM_LEVEL_DEFAULT INT32_MIN
+
+/**
+ * Bytes of the largest unit of the page layer.
+ */
+#define TZRAM_PAGE_SIZE_MAX 65536
+
+/**
+ * Flag of struct tzram_page_info: decoding needs the dictionary whose id is in `fill`.
+ */
+#define TZRAM_PAGE_INFO_DICT 1
+
+/**
+ * Entries of the per-codec counters, indexed by enum tzram_codec.
+ */
+#define TZRAM_STATS_CODECS 8
+
+/**
+ * Instruction sets. A wider one includes the narrower ones of its family; every one includes scalar.
+ */
+enum tzram_backend {
+    /**
+     * The best that this CPU has.
+     */
+    TZRAM_BACKEND_AUTO = 0,
+    /**
+     * Portable code.
+     */
+    TZRAM_BACKEND_SCALAR = 1,
+    /**
+     * aarch64 NEON.
+     */
+    TZRAM_BACKEND_NEON = 2,
+    /**
+     * x86-64 AVX2 with BMI1, BMI2, LZCNT, POPCNT.
+     */
+    TZRAM_BACKEND_AVX2 = 3,
+    /**
+     * x86-64 AVX-512 F, BW, CD, DQ, VL.
+     */
+    TZRAM_BACKEND_AVX512 = 4,
+};
+
+/**
+ * How an object holds its page.
+ */
+enum tzram_codec {
+    /**
+     * The page itself, stored raw.
+     */
+    TZRAM_CODEC_RAW,
+    /**
+     * One byte or one 8-byte word, repeated.
+     */
+    TZRAM_CODEC_SAME_FILLED,
+    /**
+     * An LZ4 block.
+     */
+    TZRAM_CODEC_LZ4,
+    /**
+     * A magicless Zstandard frame.
+     */
+    TZRAM_CODEC_ZSTD,
+    /**
+     * A tzp block.
+     */
+    TZRAM_CODEC_TZP,
+};
+
+/**
+ * A compressor and decompressor of buffers, as the kernel's crypto_comp: one thread at a time.
+ */
+struct tzram_comp;
+
+/**
+ * A page compressor and decompressor: one thread at a time. Many contexts run in parallel without sharing anything.
+ */
+struct tzram_ctx;
+
+/**
+ * A dictionary: history that pages are compressed against. Immutable; any number of contexts and threads may share one.
+ */
+struct tzram_dict;
+
+/**
+ * How a context works. tzram_params_init() writes every default; set what differs.
+ */
+struct tzram_params {
+    /**
+     * sizeof(struct tzram_params), set by the caller (tzram_params_init() does).
+     */
+    uint32_t struct_size;
+    /**
+     * The unit compressed as one piece: 4096 (default), 8192, 16384, 32768 or 65536 bytes.
+     */
+    uint32_t page_size;
+    /**
+     * Algorithm or driver name; NULL = "adaptive". Read during the call only.
+     */
+    const char *alg;
+    /**
+     * TZRAM_LEVEL_DEFAULT or a level of the algorithm.
+     */
+    int32_t level;
+    /**
+     * enum tzram_backend: TZRAM_BACKEND_AUTO or a forced one.
+     */
+    int32_t backend;
+    /**
+     * Dictionary or NULL; borrowed, must outlive the context.
+     */
+    const struct tzram_dict *dict;
+    /**
+     * 0.
+     */
+    uint32_t flags;
+};
+
+/**
+ * Counters of a context: zram's mm_stat and io_stat as far as a library can know them.
+ */
+struct tzram_stats {
+    /**
+     * sizeof(struct tzram_stats), set by the caller.
+     */
+    uint32_t struct_size;
+    /**
+     * Bytes of a page of this context.
+     */
+    uint32_t page_size;
+    /**
+     * Pages compressed.
+     */
+    uint64_t pages_in;
+    /**
+     * Bytes of those pages (zram: orig_data_size, were none of them ever freed).
+     */
+    uint64_t bytes_in;
+    /**
+     * Bytes of the objects made of them (zram: compr_data_size).
+     */
+    uint64_t bytes_out;
+    /**
+     * Pages decompressed.
+     */
+    uint64_t pages_out;
+    /**
+     * Compressed pages by codec: [TZRAM_CODEC_SAME_FILLED] is zram's same_pages, [TZRAM_CODEC_RAW] its huge_pages.
+     */
+    uint64_t pages_by_codec[TZRAM_STATS_CODECS];
+    /**
+     * Bytes of their objects by codec.
+     */
+    uint64_t bytes_by_codec[TZRAM_STATS_CODECS];
+    /**
+     * Compressions that failed (zram: failed_writes).
+     */
+    uint64_t compress_errors;
+    /**
+     * Decompressions that failed (zram: failed_reads).
+     */
+    uint64_t decompress_errors;
+};
+
+/**
+ * One driver, as a stanza of /proc/crypto. Strings live as long as the library.
+ */
+struct tzram_alg {
+    /**
+     * sizeof(struct tzram_alg), set by the caller.
+     */
+    uint32_t struct_size;
+    /**
+     * The algorithm: "lz4", "zstd", "adaptive".
+     */
+    const char *name;
+    /**
+     * Who does it: "lz4-generic", "zstd-libzstd".
+     */
+    const char *driver_name;
+    /**
+     * The highest priority that this CPU runs wins.
+     */
+    int priority;
+    /**
+     * enum tzram_backend: the instruction set of its code.
+     */
+    int backend;
+    /**
+     * Smallest level: the fastest.
+     */
+    int min_level;
+    /**
+     * Largest level: the densest.
+     */
+    int max_level;
+    /**
+     * What TZRAM_LEVEL_DEFAULT stands for.
+     */
+    int default_level;
+};
+
+/**
+ * What an object says of itself.
+ */
+struct tzram_page_info {
+    /**
+     * sizeof(struct tzram_page_info), set by the caller.
+     */
+    uint32_t struct_size;
+    /**
+     * enum tzram_codec.
+     */
+    int codec;
+    /**
+     * Bytes of the page that it decodes to.
+     */
+    uint32_t page_len;
+    /**
+     * TZRAM_PAGE_INFO_DICT: it was made with a dictionary.
+     */
+    uint32_t flags;
+    /**
+     * Same-filled pages: the repeated 8-byte word as a little-endian number. Objects with a dictionary: its id.
+     */
+    uint64_t fill;
+};
+
+/**
+ * Parameters of a zcomp backend: the kernel's struct zcomp_params.
+ */
+struct tzram_zcomp_params {
+    /**
+     * Dictionary content or NULL; read by setup_params.
+     */
+    void *dict;
+    /**
+     * Its length in bytes.
+     */
+    size_t dict_sz;
+    /**
+     * TZRAM_LEVEL_DEFAULT or a level of the algorithm.
+     */
+    int32_t level;
+    /**
+     * What setup_params made of it; the backend's own.
+     */
+    void *drv_data;
+};
+
+/**
+ * State of one stream: the kernel's struct zcomp_ctx.
+ */
+struct tzram_zcomp_ctx {
+    /**
+     * The backend's own.
+     */
+    void *context;
+};
+
+/**
+ * One unit of work: the kernel's struct zcomp_req.
+ */
+struct tzram_zcomp_req {
+    /**
+     * What to read.
+     */
+    const uint8_t *src;
+    /**
+     * Its length in bytes.
+     */
+    size_t src_len;
+    /**
+     * Where to write.
+     */
+    uint8_t *dst;
+    /**
+     * Capacity of dst in bytes; after success the bytes written.
+     */
+    size_t dst_len;
+};
+
+/**
+ * A compression backend: the kernel's struct zcomp_ops (Linux 6.12 and later). 0 or a negative errno everywhere.
+ */
+struct tzram_zcomp_ops {
+    /**
+     * Writes the stream of req->src to req->dst.
+     */
+    int (*compress)(struct tzram_zcomp_params *params, struct tzram_zcomp_ctx *ctx, struct tzram_zcomp_req *req);
+    /**
+     * Restores the buffer of the stream req->src into req->dst.
+     */
+    int (*decompress)(struct tzram_zcomp_params *params, struct tzram_zcomp_ctx *ctx, struct tzram_zcomp_req *req);
+    /**
+     * Makes the state of a stream.
+     */
+    int (*create_ctx)(struct tzram_zcomp_params *params, struct tzram_zcomp_ctx *ctx);
+    /**
+     * Frees the state of a stream.
+     */
+    void (*destroy_ctx)(struct tzram_zcomp_ctx *ctx);
+    /**
+     * Checks the level and prepares the dictionary, once for all streams.
+     */
+    int (*setup_params)(struct tzram_zcomp_params *params);
+    /**
+     * Frees what setup_params made, after the last stream.
+     */
+    void (*release_params)(struct tzram_zcomp_params *params);
+    /**
+     * The algorithm or driver.
+     */
+    const char *name;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Compresses `n` pages as tzram_compress_page() does one; every page is tried.
+ *
+ * dlen[i] is the capacity of dst[i] on entry and the length of the object afterwards, 0 where it failed; status[i] is 0
+ * or the page's negative errno (status may be NULL). Returns 0, or the first error.
+ *
+ * The caller promises:
+ * `ctx` is NULL or live; the arrays have `n` entries (or are NULL), each as tzram_compress_page() wants it.
+ */
+int tzram_compress_pages(struct tzram_ctx *ctx,
+                         size_t n,
+                         const uint8_t *const *src,
+                         uint8_t *const *dst,
+                         unsigned int *dlen,
+                         int *status);
+
+/**
+ * Restores `n` pages as tzram_decompress_page() does one; every object is tried.
+ *
+ * status[i] is 0 or the page's negative errno (status may be NULL). Returns 0, or the first error.
+ *
+ * The caller promises:
+ * `ctx` is NULL or live; the arrays have `n` entries (or are NULL), each as tzram_decompress_page() wants it.
+ */
+int tzram_decompress_pages(struct tzram_ctx *ctx,
+                           size_t n,
+                           const uint8_t *const *src,
+                           const unsigned int *slen,
+                           uint8_t *const *dst,
+                           int *status);
+
+/**
+ * Makes a compressor of standard streams: "lz4" (one block) or "zstd" (one frame), or a driver's name.
+ *
+ * "zstd" is the library's own encoder up to 64 KiB and up to its highest level, and libzstd beyond, where the build has
+ * it. level is TZRAM_LEVEL_DEFAULT or one of the algorithm; backend is TZRAM_BACKEND_AUTO or a forced one. *out is NULL
+ * on failure.
+ * -EINVAL: a NULL pointer, a level or backend number out of range; -ENOENT: no algorithm or driver of that name;
+ * -EOPNOTSUPP: it has no standard stream ("adaptive"), or this CPU or build lacks the driver or the backend; -ENOMEM.
+ *
+ * The caller promises:
+ * `name` is NULL or a C string; `out` is NULL or writable.
+ */
+int tzram_comp_alloc(const char *name, int level, int backend, struct tzram_comp **out);
+
+/**
+ * Frees a compressor. NULL is fine.
+ *
+ * The caller promises:
+ * `tfm` is NULL or came from tzram_comp_alloc() and is not used again.
+ */
+void tzram_comp_free(struct tzram_comp *tfm);
+
+/**
+ * Writes the standard stream of the `slen` bytes at `src` to `dst`.
+ *
+ * *dlen is the capacity of dst on entry, the length of the stream on success, and 0 on failure. Incompressible input
+ * grows, up to tzram_comp_bound(). NULL stands for a buffer of no bytes.
+ * -ENOSPC: the stream does not fit; -EINVAL: a NULL pointer, src and dst overlap, or slen > INT_MAX; -ENOMEM: libzstd
+ * could not allocate.
+ *
+ * The caller promises:
+ * `tfm` is NULL or live; `src` is `slen` readable bytes; `dst` *dlen writable bytes; `dlen` is NULL or writable.
+ */
+int tzram_comp_compress(struct tzram_comp *tfm, const uint8_t *src, unsigned int slen, uint8_t *dst, unsigned int *dlen);
+
+/**
+ * Restores the buffer of the standard stream of `slen` bytes at `src` into `dst`.
+ *
+ * *dlen is the capacity of dst on entry, the length of the buffer on success, and 0 on failure.
+ * -EBADMSG: the stream is damaged; -ENOSPC: the buffer is longer than dst; -ESTALE: the frame names a dictionary;
+ * -EINVAL: a NULL pointer, or src and dst overlap.
+ *
+ * The caller promises:
+ * `tfm` is NULL or live; `src` is `slen` readable bytes; `dst` *dlen writable bytes; `dlen` is NULL or writable.
+ */
+int tzram_comp_decompress(struct tzram_comp *tfm, const uint8_t *src, unsigned int slen, uint8_t *dst, unsigned int *dlen);
+
+/**
+ * The capacity with which tzram_comp_compress() of `slen` bytes never says -ENOSPC; 0 if slen > INT_MAX or tfm is NULL.
+ *
+ * The caller promises:
+ * `tfm` is NULL or live.
+ */
+unsigned int tzram_comp_bound(const struct tzram_comp *tfm, unsigned int slen);
+
+/**
+ * Writes every default to *params, struct_size included. NULL is ignored.
+ *
+ * The caller promises:
+ * `params` is NULL or writable as a whole.
+ */
+void tzram_params_init(struct tzram_params *params);
+
+/**
+ * Makes a context; params NULL = every default. *out is NULL on failure.
+ *
+ * -EINVAL: out NULL, a bad params struct, page size, level, backend number or flag; -ENOENT: no algorithm or driver of
+ * that name; -EOPNOTSUPP: this CPU or build lacks the driver or the backend; -ENOMEM.
+ *
+ * The caller promises:
+ * `params` is NULL or a struct of the size that its first field says, with live pointers in it; `out` is NULL or
+ * writable. A dictionary outlives the context.
+ */
+int tzram_ctx_create(const struct tzram_params *params, struct tzram_ctx **out);
+
+/**
+ * Ends a context. NULL is fine. Memory that tzram_ctx_init() was given stays the caller's.
+ *
+ * The caller promises:
+ * `ctx` is NULL or came from tzram_ctx_create() or tzram_ctx_init() and is not used again.
+ */
+void tzram_ctx_destroy(struct tzram_ctx *ctx);
+
+/**
+ * Bytes that tzram_ctx_init() needs for these parameters, wherever the memory begins; 0 if they are bad.
+ *
+ * The caller promises:
+ * As tzram_ctx_create().
+ */
+size_t tzram_ctx_size(const struct tzram_params *params);
+
+/**
+ * Makes a context in `size` bytes at `mem`, without malloc; `mem` needs no alignment. *out is NULL on failure.
+ *
+ * As tzram_ctx_create(), and -ENOSPC: size is less than tzram_ctx_size() says and the context does not fit.
+ *
+ * The caller promises:
+ * As tzram_ctx_create(); `mem` is NULL or `size` writable bytes, used by nobody else until tzram_ctx_destroy().
+ */
+int tzram_ctx_init(void *mem, size_t size, const struct tzram_params *params, struct tzram_ctx **out);
+
+/**
+ * Writes the context's counters to *out, whose struct_size the caller has set. May be called while another thread
+ * compresses: each counter is right, but they may be of slightly different moments.
+ *
+ * -EINVAL: a NULL pointer, or out->struct_size unknown.
+ *
+ * The caller promises:
+ * `ctx` is NULL or live; `out` is NULL or a struct of the size that its first field says.
+ */
+int tzram_ctx_stats(const struct tzram_ctx *ctx, struct tzram_stats *out);
+
+/**
+ * Sets the context's counters to zero. NULL is ignored.
+ *
+ * The caller promises:
+ * `ctx` is NULL or live, and no other thread uses it.
+ */
+void tzram_ctx_stats_reset(struct tzram_ctx *ctx);
+
+/**
+ * Makes a dictionary from `size` bytes at `buf`: one in Zstandard's format, or raw content. The buffer is copied.
+ *
+ * LZ4 uses the last 64 KiB of the buffer as history. *out is NULL on failure.
+ * -EINVAL: a NULL pointer, size 0, or a damaged dictionary in Zstandard's format. -ENOMEM.
+ *
+ * The caller promises:
+ * `buf` is NULL or points to `size` readable bytes; `out` is NULL or writable.
+ */
+int tzram_dict_create(const void *buf, size_t size, struct tzram_dict **out);
+
+/**
+ * Frees a dictionary, after every context that was made with it. NULL is fine.
+ *
+ * The caller promises:
+ * `dict` is NULL or came from tzram_dict_create() and is not used again.
+ */
+void tzram_dict_destroy(struct tzram_dict *dict);
+
+/**
+ * The id that objects made with this dictionary carry: that of its header, or for raw content a hash of it; 0 for NULL.
+ *
+ * The caller promises:
+ * `dict` is NULL or a live dictionary.
+ */
+uint32_t tzram_dict_id(const struct tzram_dict *dict);
+
+/**
+ * The version of the loaded library as major << 16 | minor << 8 | patch; TZRAM_VERSION_NUMBER is that of the header.
+ */
+uint32_t tzram_version_number(void);
+
+/**
+ * The version of the loaded library as text, "0.1.0". Never NULL; lives as long as the library.
+ */
+const char *tzram_version_string(void);
+
+/**
+ * A sentence for an error as returned (negative), for 0, and for any other number. Never NULL; lives as long as the
+ * library.
+ */
+const char *tzram_strerror(int err);
+
+/**
+ * The best backend of this CPU: AVX-512 > AVX2 > NEON > scalar; never TZRAM_BACKEND_AUTO.
+ */
+int tzram_backend_detect(void);
+
+/**
+ * 1 if this CPU and this build have the backend, else 0. TZRAM_BACKEND_AUTO is none.
+ */
+int tzram_backend_supported(int backend);
+
+/**
+ * The name of a backend, "scalar", "neon", "avx2" or "avx512"; NULL if the number is none of them.
+ */
+const char *tzram_backend_name(int backend);
+
+/**
+ * Number of drivers that this build has and this CPU runs.
+ */
+size_t tzram_alg_count(void);
+
+/**
+ * Describes driver number `index` of tzram_alg_count() in *out, whose struct_size the caller has set.
+ *
+ * Drivers of one algorithm stand together, the highest priority first.
+ * -EINVAL: index past the end, out NULL, or out->struct_size unknown.
+ *
+ * The caller promises:
+ * `out` is NULL or points to a struct of the size that its first field says.
+ */
+int tzram_alg_get(size_t index, struct tzram_alg *out);
+
+/**
+ * 1 if an algorithm or driver of this name is available, else 0 (NULL too), as the kernel's crypto_has_comp().
+ *
+ * The caller promises:
+ * `name` is NULL or points to a string that ends with a zero byte.
+ */
+int tzram_has_comp(const char *name);
+
+/**
+ * Compresses the page at `src` to an object at `dst`.
+ *
+ * *dlen is the capacity of dst on entry (one page is always enough) and the length of the object on success:
+ * 1 <= *dlen <= page size. The object depends on the page and the context's parameters only. Never allocates.
+ * -ENOSPC: the object does not fit; *dlen is 0 and nothing useful is in dst. -EINVAL: a NULL pointer, or src and dst
+ * overlap; *dlen is 0.
+ *
+ * The caller promises:
+ * `ctx` is NULL or live; `src` a page of readable bytes; `dst` *dlen writable bytes; `dlen` writable; each may be NULL.
+ */
+int tzram_compress_page(struct tzram_ctx *ctx, const uint8_t *src, uint8_t *dst, unsigned int *dlen);
+
+/**
+ * Restores the page of the object of `slen` bytes at `src` into `dst`, which is a page long.
+ *
+ * Any context of the same page size decodes any object, whoever made it. Never allocates. On failure dst holds
+ * anything; nothing outside it was touched.
+ * -EBADMSG: the object is damaged or not ours; -ESTALE: it needs another dictionary than the context has;
+ * -EINVAL: a NULL pointer, or src and dst overlap.
+ *
+ * The caller promises:
+ * `ctx` is NULL or live; `src` is `slen` readable bytes; `dst` a page of writable bytes; each may be NULL.
+ */
+int tzram_decompress_page(struct tzram_ctx *ctx, const uint8_t *src, unsigned int slen, uint8_t *dst);
+
+/**
+ * Describes the object of `slen` bytes at `src` in *out, whose struct_size the caller has set. The stream inside the
+ * object is not decoded.
+ *
+ * -EBADMSG: it cannot be an object of this page size; -EINVAL: a NULL pointer, or out->struct_size unknown.
+ *
+ * The caller promises:
+ * `ctx` is NULL or live; `src` is `slen` readable bytes or NULL; `out` is NULL or a struct of the size that its first
+ * field says.
+ */
+int tzram_page_info(const struct tzram_ctx *ctx, const uint8_t *src, unsigned int slen, struct tzram_page_info *out);
+
+/**
+ * The table of an algorithm or driver in the shape of the kernel's struct zcomp_ops; NULL if the name is unknown or not
+ * available here. The table lives as long as the library.
+ *
+ * "lz4" and "zstd" write bare standard streams, as the kernel's own backends; "adaptive" writes page objects of 4096
+ * bytes a page. The order of calls is the kernel's: setup_params, then per stream create_ctx, any number of compress and
+ * decompress (one thread at a time), destroy_ctx; at last release_params.
+ *
+ * The caller promises:
+ * `name` is NULL or a C string.
+ */
+const struct tzram_zcomp_ops *tzram_zcomp_ops_get(const char *name);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* TZRAM_H */

@@ -260,19 +260,21 @@ fn same_filled() {
     println!("\n### Same-filled pages of 4096 bytes, one page again and again (hot)\n");
     println!("| backend | compress ns | GB/s | decompress ns | GB/s |");
     println!("|---|--:|--:|--:|--:|");
-    let page = vec![0x5Au8; 4096];
-    let (mut object, mut back) = (vec![0; 4096], vec![0; 4096]);
+    #[repr(align(4096))]
+    struct Aligned([u8; 4096]);
+    let (page, mut back) = (Box::new(Aligned([0x5A; 4096])), Box::new(Aligned([0; 4096])));
+    let mut object = vec![0; 4096];
     for backend in Backend::ALL.into_iter().filter(|backend| backend.is_supported()) {
         let mut ours = PageCompressor::builder().driver("lz4").backend(backend).build().expect("supported");
         let (mut compress, mut decompress) = (Vec::new(), Vec::new());
         for _ in 0..15 {
             let start = now();
             for _ in 0..2000 {
-                ours.compress_page_into(std::hint::black_box(&page), &mut object).expect("two bytes");
+                ours.compress_page_into(std::hint::black_box(&page.0), &mut object).expect("two bytes");
             }
             let middle = now();
             for _ in 0..2000 {
-                ours.decompress_page_into(std::hint::black_box(&object[..2]), &mut back).expect("our own object");
+                ours.decompress_page_into(std::hint::black_box(&object[..2]), &mut back.0).expect("our own object");
             }
             compress.push((middle - start) / 2000.0);
             decompress.push((now() - middle) / 2000.0);

@@ -56,10 +56,13 @@ const fn n_log_n() -> [u32; SAMPLE + 1] {
 /// Reads 1024 bytes in eight pieces. A sample sees fewer values than the source has; the estimate adds what is missing
 /// on average: (distinct values - 1) / (2 n ln 2) bits (Miller 1955, Madow).
 pub fn entropy(table: Table, page: &[u8]) -> u32 {
-    let mut counts = [0u32; 256];
-    for piece in page.chunks_exact(page.len() / PIECES) {
-        table.histogram(&piece[..PIECE], &mut counts);
+    // Gathered first: one histogram of 1024 bytes is several times faster than eight of 128.
+    let mut sample = [0u8; SAMPLE];
+    for (to, from) in sample.chunks_exact_mut(PIECE).zip(page.chunks_exact(page.len() / PIECES)) {
+        to.copy_from_slice(&from[..PIECE]);
     }
+    let mut counts = [0u32; 256];
+    table.histogram(&sample, &mut counts);
     let sum: u32 = counts.iter().map(|&count| N_LOG_N[count as usize]).sum();
     let distinct = counts.iter().filter(|&&count| count != 0).count() as u32;
     let plain = (N_LOG_N[SAMPLE] - sum) / SAMPLE as u32;

@@ -60,15 +60,20 @@ pub struct Kernels {
     pub lz4_decode: Lz4Decode,
 }
 
-/// Writes the shells of the vector kernels: functions with the features of an instruction set into which the generic
-/// loops are inlined.
+/// Writes the shells of the named vector kernels: functions with the features of an instruction set into which the
+/// generic loops are inlined.
 macro_rules! instantiate_vector_kernels {
-    ($vector:ty, $(#[$features:meta])*) => {
+    ($vector:ty, [$($kernel:ident),*], $features:tt) => {
+        $(crate::kernel::table::instantiate_vector_kernels!(@$kernel $vector, $features);)*
+    };
+    (@same_fill $vector:ty, [$(#[$features:meta])*]) => {
         $(#[$features])*
         unsafe fn same_fill(page: &[u8]) -> Option<u64> {
             // SAFETY: this shell enables the features of the vector type (I).
             unsafe { crate::kernel::same_fill::same_fill::<$vector>(page) }
         }
+    };
+    (@fill $vector:ty, [$(#[$features:meta])*]) => {
         $(#[$features])*
         unsafe fn fill(page: &mut [u8], word: u64) {
             // SAFETY: this shell enables the features of the vector type (I).

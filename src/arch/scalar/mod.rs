@@ -38,7 +38,7 @@ impl Vector for Word {
     }
 }
 
-instantiate_vector_kernels!(Word,);
+instantiate_vector_kernels!(Word, [same_fill, fill], []);
 
 /// The kernels that every target runs.
 pub static KERNELS: Kernels = TABLE;

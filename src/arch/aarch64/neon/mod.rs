@@ -47,7 +47,7 @@ impl Vector for Quad {
     }
 }
 
-instantiate_vector_kernels!(Quad, #[target_feature(enable = "neon")]);
+instantiate_vector_kernels!(Quad, [same_fill, fill], [#[target_feature(enable = "neon")]]);
 
 /// The kernels for CPUs with NEON.
 pub static KERNELS: Kernels = Kernels { backend: Backend::Neon, same_fill, fill, ..scalar::TABLE };

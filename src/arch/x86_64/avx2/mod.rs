@@ -48,7 +48,7 @@ impl Vector for Ymm {
     }
 }
 
-instantiate_vector_kernels!(Ymm, #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]);
+instantiate_vector_kernels!(Ymm, [same_fill, fill], [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
 
 /// The kernels for CPUs with AVX2.
 pub static KERNELS: Kernels = TABLE;

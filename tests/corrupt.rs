@@ -87,10 +87,9 @@ fn a_truncated_object_is_never_the_whole_page() {
 
 #[test]
 fn an_object_of_another_page_size_is_refused() {
-    let page = vec![1, 2, 3, 4].repeat(2048);
     let mut small = PageCompressor::builder().driver("zstd").build().expect("an algorithm");
     let mut large = PageCompressor::builder().driver("zstd").page_size(8192).build().expect("an algorithm");
-    let mut page = page;
+    let mut page = [1, 2, 3, 4].repeat(2048);
     page[9] = 77;
     let object = large.compress_page(&page).expect("a page always fits").data;
     assert_eq!(small.decompress_page(&object), Err(Error::Corrupt));

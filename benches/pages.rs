@@ -298,8 +298,8 @@ fn footprint() {
     for (alg, levels) in [(c"lz4", &[1, 2, 9][..]), (c"zstd", &[-5, 1, 3]), (c"adaptive", &[5])] {
         for unit in [4096, 65536] {
             for &level in levels {
-                let mut params = tzram::abi::tzram_params::default();
-                (params.alg, params.level, params.page_size) = (alg.as_ptr(), level, unit);
+                let params =
+                    tzram::abi::tzram_params { alg: alg.as_ptr(), level, page_size: unit, ..Default::default() };
                 // SAFETY: a live struct of its own size with a C string in it.
                 let size = unsafe { tzram::abi::tzram_ctx_size(&params) };
                 println!("| tzram {} {level}, unit {unit} | {size} |", alg.to_string_lossy());

@@ -61,9 +61,7 @@ fn the_page_path_never_allocates() {
 #[test]
 fn contexts_are_as_small_as_promised() {
     let size = |alg: &core::ffi::CStr, level: i32| {
-        let mut params = tzram::abi::tzram_params::default();
-        params.alg = alg.as_ptr();
-        params.level = level;
+        let params = tzram::abi::tzram_params { alg: alg.as_ptr(), level, ..Default::default() };
         // SAFETY: a live struct of its own size with a C string in it.
         unsafe { tzram::abi::tzram_ctx_size(&params) }
     };

@@ -205,7 +205,7 @@ struct tzram_stats {
      */
     uint64_t pages_out;
     /**
-     * Compressed pages by codec: [TZRAM_CODEC_SAME_FILLED] is zram's same_pages, [TZRAM_CODEC_RAW] its huge_pages.
+     * Compressed pages by codec: at TZRAM_CODEC_SAME_FILLED zram's same_pages, at TZRAM_CODEC_RAW its huge_pages.
      */
     uint64_t pages_by_codec[TZRAM_STATS_CODECS];
     /**
@@ -381,8 +381,8 @@ extern "C" {
 /**
  * Compresses `n` pages as tzram_compress_page() does one; every page is tried.
  *
- * dlen[i] is the capacity of dst[i] on entry and the length of the object afterwards, 0 where it failed; status[i] is 0
- * or the page's negative errno (status may be NULL). Returns 0, or the first error.
+ * Of page i, dlen is the capacity of dst on entry and the length of the object afterwards, 0 where it failed; its status is 0
+ * or the negative errno (status may be NULL). Returns 0, or the first error.
  *
  * The caller promises:
  * `ctx` is NULL or live; the arrays have `n` entries (or are NULL), each as tzram_compress_page() wants it.
@@ -397,7 +397,7 @@ int tzram_compress_pages(struct tzram_ctx *ctx,
 /**
  * Restores `n` pages as tzram_decompress_page() does one; every object is tried.
  *
- * status[i] is 0 or the page's negative errno (status may be NULL). Returns 0, or the first error.
+ * The status of page i is 0 or its negative errno (status may be NULL). Returns 0, or the first error.
  *
  * The caller promises:
  * `ctx` is NULL or live; the arrays have `n` entries (or are NULL), each as tzram_decompress_page() wants it.

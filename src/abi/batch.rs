@@ -23,8 +23,8 @@ unsafe fn note(status: *mut c_int, i: usize, result: Result<(), Error>) -> Resul
 
 /// Compresses `n` pages as tzram_compress_page() does one; every page is tried.
 ///
-/// dlen[i] is the capacity of dst[i] on entry and the length of the object afterwards, 0 where it failed; status[i] is 0
-/// or the page's negative errno (status may be NULL). Returns 0, or the first error.
+/// Of page i, dlen is the capacity of dst on entry and the length of the object afterwards, 0 where it failed; its status is 0
+/// or the negative errno (status may be NULL). Returns 0, or the first error.
 ///
 /// # Safety
 /// `ctx` is NULL or live; the arrays have `n` entries (or are NULL), each as tzram_compress_page() wants it.
@@ -40,8 +40,8 @@ pub unsafe extern "C" fn tzram_compress_pages(
     if ctx.is_null() || (n > 0 && (src.is_null() || dst.is_null() || dlen.is_null())) {
         return call(|| Err(Error::Invalid));
     }
-    // SAFETY: live by this function's contract; the scratch behind the struct is not part of it.
-    let (context, poison) = unsafe { (&(*ctx).context, &(*ctx).poison) };
+    // SAFETY: live by this function's contract; one thread uses the context, so its scratch is free.
+    let (context, poison, scratch) = unsafe { (&(*ctx).context, &(*ctx).poison, &mut (*ctx).scratch) };
     call_on(poison, || {
         for_each(n, |i| {
             // SAFETY: `i < n`; the arrays have n entries, and the caller's promises for each are those of one page.
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn tzram_compress_pages(
                 let capacity = dlen.add(i).replace(0) as usize;
                 let result = source(src.add(i).read(), context.page_size()).and_then(|page| {
                     let dst = destination(dst.add(i).read(), capacity, page)?;
-                    let len = context.compress(tzram_ctx::scratch(ctx), page, dst)?;
+                    let len = context.compress(scratch, page, dst)?;
                     dlen.add(i).write(len as c_uint);
                     Ok(())
                 });
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn tzram_compress_pages(
 
 /// Restores `n` pages as tzram_decompress_page() does one; every object is tried.
 ///
-/// status[i] is 0 or the page's negative errno (status may be NULL). Returns 0, or the first error.
+/// The status of page i is 0 or its negative errno (status may be NULL). Returns 0, or the first error.
 ///
 /// # Safety
 /// `ctx` is NULL or live; the arrays have `n` entries (or are NULL), each as tzram_decompress_page() wants it.
@@ -77,8 +77,8 @@ pub unsafe extern "C" fn tzram_decompress_pages(
     if ctx.is_null() || (n > 0 && (src.is_null() || dst.is_null() || slen.is_null())) {
         return call(|| Err(Error::Invalid));
     }
-    // SAFETY: live by this function's contract; the scratch behind the struct is not part of it.
-    let (context, poison) = unsafe { (&(*ctx).context, &(*ctx).poison) };
+    // SAFETY: live by this function's contract; one thread uses the context, so its scratch is free.
+    let (context, poison, scratch) = unsafe { (&(*ctx).context, &(*ctx).poison, &mut (*ctx).scratch) };
     call_on(poison, || {
         for_each(n, |i| {
             // SAFETY: `i < n`; the arrays have n entries, and the caller's promises for each are those of one page.
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn tzram_decompress_pages(
                         return Err(Error::Corrupt);
                     }
                     let dst = destination(dst.add(i).read(), context.page_size(), object)?;
-                    context.decompress(tzram_ctx::scratch(ctx), object, dst)
+                    context.decompress(scratch, object, dst)
                 });
                 note(status, i, result)
             }

@@ -3,7 +3,7 @@
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::{align_of, size_of};
-use core::ptr;
+use core::ptr::{self, NonNull};
 use std::alloc::{Layout, alloc, dealloc};
 
 use super::guard::{Poison, call, read_struct, silence, value, write_struct};
@@ -11,13 +11,16 @@ use super::types::{TZRAM_LEVEL_DEFAULT, tzram_backend, tzram_params, tzram_stats
 use crate::base::{Backend, Error};
 use crate::engine::page::Context;
 use crate::engine::params::Params;
+use crate::kernel::scratch::Scratch;
 
 /// A page compressor and decompressor: one thread at a time. Many contexts run in parallel without sharing anything.
 #[repr(align(64))]
 pub struct tzram_ctx {
     pub(super) context: Context<'static>,
     pub(super) poison: Poison,
-    /// Words of scratch that follow this struct in its memory.
+    /// What the context works in: the memory right behind this struct.
+    pub(super) scratch: Scratch,
+    /// Words of it.
     scratch_words: usize,
     /// Whether tzram_ctx_create() allocated the memory.
     owned: bool,
@@ -25,21 +28,6 @@ pub struct tzram_ctx {
 
 /// Contexts begin at a multiple of this: a cache line, so that two contexts of two threads never share one.
 const ALIGN: usize = align_of::<tzram_ctx>();
-
-impl tzram_ctx {
-    /// The scratch words behind the struct.
-    ///
-    /// # Safety
-    /// `ctx` points to a live context, and no other slice of its scratch is in use.
-    pub(super) unsafe fn scratch<'a>(ctx: *mut tzram_ctx) -> &'a mut [u64] {
-        // SAFETY: `place` reserved and zeroed `scratch_words` words right behind the struct, whose size is a multiple
-        // of its alignment of 64 bytes.
-        unsafe {
-            let words = ptr::addr_of!((*ctx).scratch_words).read();
-            core::slice::from_raw_parts_mut(ctx.add(1).cast::<u64>(), words)
-        }
-    }
-}
 
 /// Turns a backend number of the ABI into the engine's.
 pub(super) fn backend_from(number: i32) -> Result<Option<Backend>, Error> {
@@ -99,10 +87,13 @@ fn layout_of(params: &Params<'_>) -> Result<(usize, usize), Error> {
 /// `at` is aligned to [`ALIGN`] and has the bytes that [`layout_of`] says, all writable and otherwise unused.
 unsafe fn place(at: *mut tzram_ctx, words: usize, params: &Params<'static>, owned: bool) -> Result<(), Error> {
     let context = Context::new(params)?;
-    // SAFETY: by this function's contract.
+    // SAFETY: by this function's contract there are `words` words behind the struct, whose size is a multiple of its
+    // alignment of 64 bytes; they are zeroed before they are handed over, and belong to the context from here on.
     unsafe {
-        at.write(tzram_ctx { context, poison: Poison::default(), scratch_words: words, owned });
-        ptr::write_bytes(at.add(1).cast::<u64>(), 0, words);
+        let behind = at.add(1).cast::<u64>();
+        ptr::write_bytes(behind, 0, words);
+        let scratch = Scratch::at(NonNull::new(behind).ok_or(Error::Invalid)?, words);
+        at.write(tzram_ctx { context, poison: Poison::default(), scratch, scratch_words: words, owned });
     }
     Ok(())
 }

@@ -26,16 +26,16 @@ pub unsafe extern "C" fn tzram_compress_page(
     if ctx.is_null() || dlen.is_null() {
         return call(|| Err(Error::Invalid));
     }
-    // SAFETY: live by this function's contract; the scratch behind the struct is not part of it.
-    let (context, poison) = unsafe { (&(*ctx).context, &(*ctx).poison) };
+    // SAFETY: live by this function's contract; one thread uses the context, so its scratch is free.
+    let (context, poison, scratch) = unsafe { (&(*ctx).context, &(*ctx).poison, &mut (*ctx).scratch) };
     // SAFETY: writable by this function's contract.
     let capacity = unsafe { dlen.replace(0) } as usize;
     call_on(poison, || {
-        // SAFETY: the caller's promises for src and dst; one thread uses the context, so its scratch is free.
+        // SAFETY: the caller's promises for src and dst.
         let len = unsafe {
             let page = source(src, context.page_size())?;
             let dst = destination(dst, capacity, page)?;
-            context.compress(tzram_ctx::scratch(ctx), page, dst)?
+            context.compress(scratch, page, dst)?
         };
         // SAFETY: writable by this function's contract.
         unsafe { dlen.write(len as c_uint) };
@@ -62,16 +62,16 @@ pub unsafe extern "C" fn tzram_decompress_page(
     if ctx.is_null() {
         return call(|| Err(Error::Invalid));
     }
-    // SAFETY: live by this function's contract; the scratch behind the struct is not part of it.
-    let (context, poison) = unsafe { (&(*ctx).context, &(*ctx).poison) };
-    // SAFETY: the caller's promises for src and dst; one thread uses the context, so its scratch is free.
+    // SAFETY: live by this function's contract; one thread uses the context, so its scratch is free.
+    let (context, poison, scratch) = unsafe { (&(*ctx).context, &(*ctx).poison, &mut (*ctx).scratch) };
+    // SAFETY: the caller's promises for src and dst.
     call_on(poison, || unsafe {
         let object = source(src, slen as usize)?;
         if object.len() > context.page_size() {
             return Err(Error::Corrupt); // before its tail is taken for an overlap with dst
         }
         let dst = destination(dst, context.page_size(), object)?;
-        context.decompress(tzram_ctx::scratch(ctx), object, dst)
+        context.decompress(scratch, object, dst)
     })
 }
 

@@ -178,7 +178,7 @@ pub struct tzram_stats {
     pub bytes_out: u64,
     /// Pages decompressed.
     pub pages_out: u64,
-    /// Compressed pages by codec: [TZRAM_CODEC_SAME_FILLED] is zram's same_pages, [TZRAM_CODEC_RAW] its huge_pages.
+    /// Compressed pages by codec: at TZRAM_CODEC_SAME_FILLED zram's same_pages, at TZRAM_CODEC_RAW its huge_pages.
     pub pages_by_codec: [u64; TZRAM_STATS_CODECS],
     /// Bytes of their objects by codec.
     pub bytes_by_codec: [u64; TZRAM_STATS_CODECS],

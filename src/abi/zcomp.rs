@@ -12,6 +12,7 @@ use crate::engine::comp::Comp;
 use crate::engine::dict::Dictionary;
 use crate::engine::page::Context;
 use crate::engine::params::{Choice, Params};
+use crate::kernel::scratch::Scratch;
 
 /// What `tzram_zcomp_ctx.context` points to.
 struct Stream {
@@ -22,7 +23,7 @@ struct Stream {
 /// Algorithms without a standard stream write page objects; their unit is a page of 4096 bytes.
 enum Engine {
     Comp(Comp<'static>),
-    Page(Context<'static>, Vec<u64>),
+    Page(Context<'static>, Scratch),
 }
 
 impl Engine {
@@ -33,10 +34,7 @@ impl Engine {
         }
         let params = Params { alg: Some(name), level, dict, ..Params::default() };
         let words = Context::scratch_words(&params)?;
-        let mut scratch = Vec::new();
-        scratch.try_reserve_exact(words).map_err(|_| Error::NoMemory)?;
-        scratch.resize(words, 0);
-        Ok(Engine::Page(Context::new(&params)?, scratch))
+        Ok(Engine::Page(Context::new(&params)?, Scratch::new(words)?))
     }
 
     fn compress(&mut self, src: &[u8], dst: &mut [u8]) -> Result<usize, Error> {

@@ -1,3 +1,3 @@
 //! The reference Zstandard library, for buffers and levels that our own encoder leaves to it.
 
-pub use crate::kernel::libzstd::{Compressor, Decompressor, page_compress, page_decompress, page_words};
+pub use crate::kernel::libzstd::{Compressor, Decompressor, PageSettings};

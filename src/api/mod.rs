@@ -19,15 +19,10 @@ pub fn detect_backend() -> Backend {
     crate::dispatch::Table::best().backend()
 }
 
-/// Makes `words` zeroed words of scratch.
-fn scratch(words: usize) -> Result<Vec<u64>, Error> {
-    zeroed(words)
-}
-
 /// Makes a vector of `len` zeros, or says that there is no memory.
-fn zeroed<T: Copy + Default>(len: usize) -> Result<Vec<T>, Error> {
+fn zeroed(len: usize) -> Result<Vec<u8>, Error> {
     let mut vector = Vec::new();
     vector.try_reserve_exact(len).map_err(|_| Error::NoMemory)?;
-    vector.resize(len, T::default());
+    vector.resize(len, 0);
     Ok(vector)
 }

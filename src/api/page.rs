@@ -1,12 +1,13 @@
 //! Pages to objects.
 
-use super::{Algorithm, scratch, zeroed};
+use super::{Algorithm, zeroed};
 use crate::base::page::PAGE_SIZE;
 use crate::base::{Backend, Error};
 use crate::engine::dict::Dictionary;
 use crate::engine::page::Context;
 use crate::engine::params::Params;
 use crate::engine::stats::PageCodec;
+use crate::kernel::scratch::Scratch;
 
 /// What a [`PageCompressor`] runs on pages that are not same-filled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -68,7 +69,7 @@ impl CompressedPage {
 /// ```
 pub struct PageCompressor<'d> {
     context: Context<'d>,
-    scratch: Vec<u64>,
+    scratch: Scratch,
 }
 
 impl PageCompressor<'static> {
@@ -153,7 +154,7 @@ impl<'d> PageCompressorBuilder<'d> {
     /// [`Error::Unsupported`] for a backend or driver that this CPU or build lacks, [`Error::NoMemory`].
     pub fn build(self) -> Result<PageCompressor<'d>, Error> {
         let words = Context::scratch_words(&self.params)?;
-        Ok(PageCompressor { context: Context::new(&self.params)?, scratch: scratch(words)? })
+        Ok(PageCompressor { context: Context::new(&self.params)?, scratch: Scratch::new(words)? })
     }
 }
 

@@ -4,11 +4,14 @@ use super::dict::Dictionary;
 use super::params::{Choice, Params};
 use super::select::{Selected, select};
 use super::stats::{PageCodec, Stats};
+#[cfg(feature = "libzstd")]
+use crate::alg::libzstd::PageSettings;
 use crate::alg::{Codec, lz4, zstd};
 use crate::base::Error;
 use crate::base::format::object::{
     CODEC_MASK, DICT_ID_LEN, FLAG_DICT, LZ4, SAME_BYTE, SAME_BYTE_LEN, SAME_WORD, SAME_WORD_LEN, ZSTD,
 };
+use crate::kernel::scratch::Scratch;
 
 /// Levels at which `adaptive` runs the two codecs; its own level moves the bound between them.
 const ADAPTIVE_LZ4_LEVEL: i32 = lz4::DEFAULT_LEVEL;
@@ -71,6 +74,11 @@ fn parse(object: &[u8], page_size: usize) -> Result<Parsed<'_>, Error> {
     }
 }
 
+#[cfg(feature = "libzstd")]
+fn libzstd_settings(page_size: usize, level: i32, dict: Option<&Dictionary>) -> PageSettings {
+    PageSettings { page_size, level, dict_len: dict.map_or(0, |dict| dict.bytes().len()) }
+}
+
 /// Writes the object of a same-filled page.
 fn store_fill(word: u64, dst: &mut [u8]) -> Result<usize, Error> {
     let bytes = word.to_le_bytes();
@@ -108,7 +116,7 @@ impl<'d> Context<'d> {
                 lz4::encode_words(len, ADAPTIVE_LZ4_LEVEL).max(zstd::encode_words(len, ADAPTIVE_ZSTD_LEVEL))
             }
             #[cfg(feature = "libzstd")]
-            Codec::Libzstd => crate::alg::libzstd::page_words(len, level, params.dict.map_or(0, |d| d.bytes().len())),
+            Codec::Libzstd => libzstd_settings(len, level, params.dict).words(),
             #[cfg(not(feature = "libzstd"))]
             Codec::Libzstd => return Err(Error::Unsupported),
         };
@@ -133,7 +141,7 @@ impl<'d> Context<'d> {
     /// # Errors
     /// [`Error::NoSpace`] if the object is longer than `dst` (a page is always enough); [`Error::Invalid`] if `page` is
     /// not a page long.
-    pub fn compress(&self, scratch: &mut [u64], page: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
+    pub fn compress(&self, scratch: &mut Scratch, page: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
         if page.len() != self.page_size {
             return Err(Error::Invalid);
         }
@@ -149,7 +157,7 @@ impl<'d> Context<'d> {
         }
     }
 
-    fn encode(&self, scratch: &mut [u64], page: &[u8], dst: &mut [u8]) -> Result<(PageCodec, usize), Error> {
+    fn encode(&self, scratch: &mut Scratch, page: &[u8], dst: &mut [u8]) -> Result<(PageCodec, usize), Error> {
         if let Some(word) = self.choice.tables.page.same_fill(page) {
             return Ok((PageCodec::SameFilled, store_fill(word, dst)?));
         }
@@ -179,7 +187,7 @@ impl<'d> Context<'d> {
         &self,
         codec: Codec,
         level: i32,
-        scratch: &mut [u64],
+        scratch: &mut Scratch,
         page: &[u8],
         dst: &mut [u8],
     ) -> Result<(PageCodec, usize), Error> {
@@ -197,13 +205,13 @@ impl<'d> Context<'d> {
         let tables = &self.choice.tables;
         let (lz4_dict, zstd_dict) = (self.dict.map(|d| &d.lz4), self.dict.map(|d| &d.zstd));
         let len = match codec {
-            Codec::Lz4 => lz4::compress(tables.lz4, scratch, level, lz4_dict, page, body)?,
+            Codec::Lz4 => lz4::compress(tables.lz4, scratch.words(), level, lz4_dict, page, body)?,
             #[cfg(feature = "libzstd")]
             Codec::Libzstd => {
                 let dict = self.dict.map(Dictionary::bytes);
-                crate::alg::libzstd::page_compress(scratch, level, dict, page, body)?
+                scratch.libzstd(libzstd_settings(page.len(), level, self.dict))?.compress(dict, page, body)?
             }
-            _ => zstd::compress(tables.zstd, scratch, level, zstd_dict, zstd::Format::Magicless, page, body)?,
+            _ => zstd::compress(tables.zstd, scratch.words(), level, zstd_dict, zstd::Format::Magicless, page, body)?,
         };
         Ok((codec_out, head + len))
     }
@@ -216,7 +224,7 @@ impl<'d> Context<'d> {
     /// # Errors
     /// [`Error::Corrupt`] if the object is none of this page size or damaged; [`Error::Stale`] if it needs a dictionary
     /// that the context does not have; [`Error::Invalid`] if `dst` is not a page long.
-    pub fn decompress(&self, scratch: &mut [u64], object: &[u8], dst: &mut [u8]) -> Result<(), Error> {
+    pub fn decompress(&self, scratch: &mut Scratch, object: &[u8], dst: &mut [u8]) -> Result<(), Error> {
         if dst.len() != self.page_size {
             return Err(Error::Invalid);
         }
@@ -225,7 +233,7 @@ impl<'d> Context<'d> {
         result
     }
 
-    fn decode(&self, scratch: &mut [u64], object: &[u8], dst: &mut [u8]) -> Result<(), Error> {
+    fn decode(&self, scratch: &mut Scratch, object: &[u8], dst: &mut [u8]) -> Result<(), Error> {
         let tables = &self.choice.tables;
         let len = match parse(object, self.page_size)? {
             Parsed::Raw(page) => {
@@ -243,11 +251,12 @@ impl<'d> Context<'d> {
             #[cfg(feature = "libzstd")]
             Parsed::Zstd { dict_id, frame } if self.choice.driver.codec == Codec::Libzstd => {
                 let dict = self.dictionary(dict_id)?.map(Dictionary::bytes);
-                crate::alg::libzstd::page_decompress(scratch, dict, frame, dst)
+                let settings = libzstd_settings(self.page_size, self.choice.level, self.dict);
+                scratch.libzstd(settings)?.decompress(dict, frame, dst)
             }
             Parsed::Zstd { dict_id, frame } => {
                 let dict = self.dictionary(dict_id)?.map(|d| &d.zstd);
-                zstd::decompress(tables.zstd, scratch, dict, zstd::Format::Magicless, frame, dst)
+                zstd::decompress(tables.zstd, scratch.words(), dict, zstd::Format::Magicless, frame, dst)
             }
         };
         match len {

@@ -6,9 +6,10 @@ use core::ptr::NonNull;
 use zstd_sys::{
     ZSTD_CCtx, ZSTD_CCtx_loadDictionary, ZSTD_CCtx_refPrefix, ZSTD_CCtx_setParameter, ZSTD_DCtx,
     ZSTD_DCtx_loadDictionary, ZSTD_DCtx_setParameter, ZSTD_ErrorCode, ZSTD_cParameter, ZSTD_compress2,
-    ZSTD_compressBound, ZSTD_createCCtx, ZSTD_createDCtx, ZSTD_dParameter, ZSTD_decompress_usingDict,
-    ZSTD_decompressDCtx, ZSTD_estimateCCtxSize_usingCParams, ZSTD_estimateDCtxSize, ZSTD_freeCCtx, ZSTD_freeDCtx,
-    ZSTD_getCParams, ZSTD_getErrorCode, ZSTD_initStaticCCtx, ZSTD_initStaticDCtx, ZSTD_isError,
+    ZSTD_compressBound, ZSTD_compressionParameters, ZSTD_createCCtx, ZSTD_createDCtx, ZSTD_dParameter,
+    ZSTD_decompress_usingDict, ZSTD_decompressDCtx, ZSTD_estimateCCtxSize_usingCParams, ZSTD_estimateDCtxSize,
+    ZSTD_freeCCtx, ZSTD_freeDCtx, ZSTD_getCParams, ZSTD_getErrorCode, ZSTD_initStaticCCtx, ZSTD_initStaticDCtx,
+    ZSTD_isError,
 };
 
 use super::arena::Arena;
@@ -32,102 +33,154 @@ fn set(ctx: *mut ZSTD_CCtx, parameter: ZSTD_cParameter, value: i32) -> Result<()
     check(unsafe { ZSTD_CCtx_setParameter(ctx, parameter, value) }).map(|_| ()).map_err(|_| Error::Invalid)
 }
 
-/// Words of scratch that [`page_compress`] and [`page_decompress`] need for pages of `len` bytes behind `dict_len` bytes
-/// of dictionary.
-pub fn page_words(len: usize, level: i32, dict_len: usize) -> usize {
-    // SAFETY: pure functions of numbers.
-    let (encoder, bound, decoder) = unsafe {
-        let params = ZSTD_getCParams(level, len as u64, dict_len);
-        (ZSTD_estimateCCtxSize_usingCParams(params), ZSTD_compressBound(len), ZSTD_estimateDCtxSize())
-    };
-    let encode = Arena::words_for::<u8>(encoder) + Arena::words_for::<u8>(bound);
-    encode.max(Arena::words_for::<u8>(decoder))
+/// What the contexts of a page context are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageSettings {
+    /// Bytes of a page.
+    pub page_size: usize,
+    /// libzstd's level.
+    pub level: i32,
+    /// Bytes of the dictionary, 0 for none.
+    pub dict_len: usize,
 }
 
-/// Writes `src` as one magicless frame with content size, without checksum and dictionary id; returns its length.
-///
-/// The context is built in `scratch` ([`page_words`] words) each time, so nothing is allocated and nothing persists.
-/// The frame is made in scratch and then copied, since libzstd may give up on a `dst` that is only just large enough.
-///
-/// # Errors
-/// [`Error::NoSpace`] if the frame does not fit `dst`; [`Error::Invalid`] if libzstd refuses the scratch or the level.
-pub fn page_compress(
-    scratch: &mut [u64],
-    level: i32,
-    dict: Option<&[u8]>,
-    src: &[u8],
-    dst: &mut [u8],
-) -> Result<usize, Error> {
-    use ZSTD_cParameter as P;
-    let dict_len = dict.map_or(0, <[u8]>::len);
-    let mut arena = Arena::new(scratch);
-    // SAFETY: a pure function of a number.
-    let frame = arena.take::<u8>(unsafe { ZSTD_compressBound(src.len()) });
-    // SAFETY: a pure function of numbers.
-    let params = unsafe { ZSTD_getCParams(level, src.len() as u64, dict_len) };
-    // SAFETY: as above.
-    let state = arena.take::<u64>(Arena::words_for::<u8>(unsafe { ZSTD_estimateCCtxSize_usingCParams(params) }));
-    // SAFETY: `state` is exclusively ours until the end of this call, 8-byte aligned, and of the length given.
-    let ctx = unsafe { ZSTD_initStaticCCtx(state.as_mut_ptr().cast::<c_void>(), size_of_val(state)) };
-    if ctx.is_null() {
-        return Err(Error::Invalid);
+impl PageSettings {
+    fn params(self) -> ZSTD_compressionParameters {
+        // SAFETY: a pure function of numbers.
+        unsafe { ZSTD_getCParams(self.level, self.page_size as u64, self.dict_len) }
     }
-    set(ctx, P::ZSTD_c_compressionLevel, level)?;
-    // The estimate above holds for exactly these parameters.
-    set(ctx, P::ZSTD_c_windowLog, params.windowLog.cast_signed())?;
-    set(ctx, P::ZSTD_c_hashLog, params.hashLog.cast_signed())?;
-    set(ctx, P::ZSTD_c_chainLog, params.chainLog.cast_signed())?;
-    set(ctx, P::ZSTD_c_searchLog, params.searchLog.cast_signed())?;
-    set(ctx, P::ZSTD_c_minMatch, params.minMatch.cast_signed())?;
-    set(ctx, P::ZSTD_c_targetLength, params.targetLength.cast_signed())?;
-    set(ctx, P::ZSTD_c_strategy, params.strategy as i32)?;
-    set(ctx, P::ZSTD_c_checksumFlag, 0)?;
-    set(ctx, P::ZSTD_c_dictIDFlag, 0)?;
-    set(ctx, P::ZSTD_c_experimentalParam2, 1)?; // ZSTD_c_format = ZSTD_f_zstd1_magicless
-    if let Some(dict) = dict {
-        // SAFETY: `dict` outlives the compression below; a prefix is referenced for one frame only.
-        check(unsafe { ZSTD_CCtx_refPrefix(ctx, dict.as_ptr().cast(), dict.len()) }).map_err(|_| Error::Invalid)?;
+
+    /// Words of the compression context, of the room for a frame, and of the decompression context.
+    fn parts(self) -> [usize; 3] {
+        // SAFETY: pure functions of numbers.
+        let bytes = unsafe {
+            [
+                ZSTD_estimateCCtxSize_usingCParams(self.params()),
+                ZSTD_compressBound(self.page_size),
+                ZSTD_estimateDCtxSize(),
+            ]
+        };
+        bytes.map(Arena::words_for::<u8>)
     }
-    // SAFETY: the context is ready; both slices are passed with their own lengths.
-    let len =
-        check(unsafe { ZSTD_compress2(ctx, frame.as_mut_ptr().cast(), frame.len(), src.as_ptr().cast(), src.len()) })
-            .map_err(|_| Error::Invalid)?;
-    dst.get_mut(..len).ok_or(Error::NoSpace)?.copy_from_slice(&frame[..len]);
-    Ok(len)
+
+    /// Words of the block that [`PageContexts::place`] needs.
+    pub fn words(self) -> usize {
+        self.parts().iter().sum()
+    }
 }
 
-/// Restores exactly one magicless frame into `dst`; returns the bytes written.
-///
-/// The context is built in `scratch` ([`page_words`] words) each time, so nothing is allocated and nothing persists.
-///
-/// # Errors
-/// [`Error::NoSpace`], [`Error::Corrupt`]; [`Error::Invalid`] if libzstd refuses the scratch.
-pub fn page_decompress(scratch: &mut [u64], dict: Option<&[u8]>, frame: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
-    // SAFETY: a pure function.
-    let words = Arena::words_for::<u8>(unsafe { ZSTD_estimateDCtxSize() });
-    let state = Arena::new(scratch).take::<u64>(words);
-    // SAFETY: `state` is exclusively ours until the end of this call, 8-byte aligned, and of the length given.
-    let ctx = unsafe { ZSTD_initStaticDCtx(state.as_mut_ptr().cast::<c_void>(), size_of_val(state)) };
-    if ctx.is_null() {
-        return Err(Error::Invalid);
+/// A pair of libzstd contexts in a block of memory that is not theirs: for magicless frames with content size, without
+/// checksum and dictionary id. They allocate nothing.
+pub struct PageContexts {
+    settings: PageSettings,
+    compressor: NonNull<ZSTD_CCtx>,
+    decompressor: NonNull<ZSTD_DCtx>,
+    frame: NonNull<u8>,
+}
+
+impl PageContexts {
+    /// Builds the contexts.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the block is too small or libzstd refuses the settings.
+    ///
+    /// # Safety
+    /// `words` words at `memory`, used by nobody else as long as the contexts are.
+    pub unsafe fn place(memory: NonNull<u64>, words: usize, settings: PageSettings) -> Result<Self, Error> {
+        use ZSTD_cParameter as P;
+        let parts = settings.parts();
+        if words < settings.words() {
+            return Err(Error::Invalid);
+        }
+        // SAFETY: the three parts lie one behind the other in the block, by the test above; they are 8-byte aligned.
+        let (compressor, decompressor, frame) = unsafe {
+            let frame = memory.add(parts[0]);
+            let decompressor = frame.add(parts[1]);
+            (
+                ZSTD_initStaticCCtx(memory.as_ptr().cast::<c_void>(), parts[0] * size_of::<u64>()),
+                ZSTD_initStaticDCtx(decompressor.as_ptr().cast::<c_void>(), parts[2] * size_of::<u64>()),
+                frame.cast::<u8>(),
+            )
+        };
+        let compressor = NonNull::new(compressor).ok_or(Error::Invalid)?;
+        let decompressor = NonNull::new(decompressor).ok_or(Error::Invalid)?;
+        let params = settings.params();
+        for (parameter, value) in [
+            (P::ZSTD_c_compressionLevel, settings.level),
+            // The estimate of the size holds for exactly these parameters.
+            (P::ZSTD_c_windowLog, params.windowLog.cast_signed()),
+            (P::ZSTD_c_hashLog, params.hashLog.cast_signed()),
+            (P::ZSTD_c_chainLog, params.chainLog.cast_signed()),
+            (P::ZSTD_c_searchLog, params.searchLog.cast_signed()),
+            (P::ZSTD_c_minMatch, params.minMatch.cast_signed()),
+            (P::ZSTD_c_targetLength, params.targetLength.cast_signed()),
+            (P::ZSTD_c_strategy, params.strategy as i32),
+            (P::ZSTD_c_checksumFlag, 0),
+            (P::ZSTD_c_dictIDFlag, 0),
+            (P::ZSTD_c_experimentalParam2, 1), // ZSTD_c_format = ZSTD_f_zstd1_magicless
+        ] {
+            set(compressor.as_ptr(), parameter, value)?;
+        }
+        let format = ZSTD_dParameter::ZSTD_d_experimentalParam1; // ZSTD_d_format = ZSTD_f_zstd1_magicless
+        // SAFETY: the context was just made.
+        check(unsafe { ZSTD_DCtx_setParameter(decompressor.as_ptr(), format, 1) }).map_err(|_| Error::Invalid)?;
+        Ok(PageContexts { settings, compressor, decompressor, frame })
     }
-    // ZSTD_d_format = ZSTD_f_zstd1_magicless
-    // SAFETY: the context was just made.
-    check(unsafe { ZSTD_DCtx_setParameter(ctx, ZSTD_dParameter::ZSTD_d_experimentalParam1, 1) })
-        .map_err(|_| Error::Invalid)?;
-    let dict = dict.unwrap_or_default();
-    // SAFETY: the context is ready; every slice is passed with its own length, and the dictionary outlives the call.
-    check(unsafe {
-        ZSTD_decompress_usingDict(
-            ctx,
-            dst.as_mut_ptr().cast(),
-            dst.len(),
-            frame.as_ptr().cast(),
-            frame.len(),
-            dict.as_ptr().cast(),
-            dict.len(),
-        )
-    })
+
+    /// What the contexts were made for.
+    pub fn settings(&self) -> PageSettings {
+        self.settings
+    }
+
+    /// Writes the frame of `src`, a page, to `dst`; returns its length.
+    ///
+    /// The frame is made in the block and then copied, since libzstd may give up on a `dst` that is only just large
+    /// enough.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`] if the frame does not fit; [`Error::Invalid`] if `src` or `dict` are not of the lengths that the
+    /// contexts were made for.
+    pub fn compress(&mut self, dict: Option<&[u8]>, src: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
+        let PageSettings { page_size, dict_len, .. } = self.settings;
+        if src.len() != page_size || dict.map_or(0, <[u8]>::len) != dict_len {
+            return Err(Error::Invalid);
+        }
+        let ctx = self.compressor.as_ptr();
+        if let Some(dict) = dict {
+            // SAFETY: `dict` outlives the compression below; a prefix is referenced for one frame only.
+            check(unsafe { ZSTD_CCtx_refPrefix(ctx, dict.as_ptr().cast(), dict.len()) }).map_err(|_| Error::Invalid)?;
+        }
+        // SAFETY: a pure function of a number.
+        let room = unsafe { ZSTD_compressBound(page_size) };
+        // SAFETY: the context lives in our block; `room` bytes were laid out for the frame; `src` has its own length.
+        let frame = unsafe {
+            let len = check(ZSTD_compress2(ctx, self.frame.as_ptr().cast(), room, src.as_ptr().cast(), src.len()))
+                .map_err(|_| Error::Invalid)?;
+            core::slice::from_raw_parts(self.frame.as_ptr(), len)
+        };
+        dst.get_mut(..frame.len()).ok_or(Error::NoSpace)?.copy_from_slice(frame);
+        Ok(frame.len())
+    }
+
+    /// Restores a frame into `dst`; returns the bytes written.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], [`Error::Corrupt`].
+    pub fn decompress(&mut self, dict: Option<&[u8]>, frame: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
+        let dict = dict.unwrap_or_default();
+        // SAFETY: the context lives in our block; every slice is passed with its own length and outlives the call.
+        check(unsafe {
+            ZSTD_decompress_usingDict(
+                self.decompressor.as_ptr(),
+                dst.as_mut_ptr().cast(),
+                dst.len(),
+                frame.as_ptr().cast(),
+                frame.len(),
+                dict.as_ptr().cast(),
+                dict.len(),
+            )
+        })
+    }
 }
 
 /// A compression context of libzstd for buffers of any size.

@@ -17,6 +17,7 @@ pub mod lz4_decode;
 pub mod lz4_encode;
 pub mod match_len;
 pub mod same_fill;
+pub mod scratch;
 pub mod table;
 pub mod vector;
 pub mod word;

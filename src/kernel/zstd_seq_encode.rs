@@ -12,7 +12,7 @@ pub const SYMBOLS: usize = 64;
 const LEN_BITS: u32 = 17;
 /// Shortest match of the format.
 const MIN_MATCH: u32 = 3;
-/// Bits of the length of the extra bits in an entry of [`Codes::extra`].
+/// Bits of the length of the extra bits in an entry of the extra bits of [`Codes`].
 pub const EXTRA_LEN_BITS: u32 = 6;
 /// Distances are below this value, so that the extra bits of a sequence and their number fit 64 bits.
 pub const DISTANCE_LIMIT: u32 = (1 << 30) - 3;

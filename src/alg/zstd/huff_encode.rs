@@ -80,7 +80,7 @@ pub fn lengths(counts: &[u32; 256], limit: u32) -> Lengths {
 
 /// Fills `keys` with the symbols, each below its count, in rising order of the counts.
 ///
-/// Small counts, which most are, go straight to their places; only those from [`BUCKETS`] on are compared.
+/// Small counts, which most are, go straight to their places; only those from `BUCKETS` on are compared.
 fn sort_by_count(counts: &[u32; 256], symbols: &[u8], keys: &mut [u32]) {
     const BUCKETS: usize = 64;
     let mut starts = [0u8; BUCKETS + 1];

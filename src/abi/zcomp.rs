@@ -21,6 +21,7 @@ struct Stream {
 }
 
 /// Algorithms without a standard stream write page objects; their unit is a page of 4096 bytes.
+#[allow(clippy::large_enum_variant)] // it only ever lives in the box of its stream
 enum Engine {
     Comp(Comp<'static>),
     Page(Context<'static>, Scratch),

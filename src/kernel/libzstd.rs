@@ -4,12 +4,12 @@ use core::ffi::c_void;
 use core::ptr::NonNull;
 
 use zstd_sys::{
-    ZSTD_CCtx, ZSTD_CCtx_loadDictionary, ZSTD_CCtx_refPrefix, ZSTD_CCtx_setParameter, ZSTD_DCtx,
+    ZSTD_CCtx, ZSTD_CCtx_loadDictionary, ZSTD_CCtx_refPrefix_advanced, ZSTD_CCtx_setParameter, ZSTD_DCtx,
     ZSTD_DCtx_loadDictionary, ZSTD_DCtx_setParameter, ZSTD_ErrorCode, ZSTD_cParameter, ZSTD_compress2,
     ZSTD_compressBound, ZSTD_compressionParameters, ZSTD_createCCtx, ZSTD_createDCtx, ZSTD_dParameter,
-    ZSTD_decompress_usingDict, ZSTD_decompressDCtx, ZSTD_estimateCCtxSize_usingCParams, ZSTD_estimateDCtxSize,
-    ZSTD_freeCCtx, ZSTD_freeDCtx, ZSTD_getCParams, ZSTD_getErrorCode, ZSTD_initStaticCCtx, ZSTD_initStaticDCtx,
-    ZSTD_isError,
+    ZSTD_decompress_usingDict, ZSTD_decompressDCtx, ZSTD_dictContentType_e, ZSTD_estimateCCtxSize_usingCParams,
+    ZSTD_estimateDCtxSize, ZSTD_freeCCtx, ZSTD_freeDCtx, ZSTD_getCParams, ZSTD_getErrorCode, ZSTD_initStaticCCtx,
+    ZSTD_initStaticDCtx, ZSTD_isError,
 };
 
 use super::arena::Arena;
@@ -148,7 +148,11 @@ impl PageContexts {
         let ctx = self.compressor.as_ptr();
         if let Some(dict) = dict {
             // SAFETY: `dict` outlives the compression below; a prefix is referenced for one frame only.
-            check(unsafe { ZSTD_CCtx_refPrefix(ctx, dict.as_ptr().cast(), dict.len()) }).map_err(|_| Error::Invalid)?;
+            check(unsafe {
+                let kind = ZSTD_dictContentType_e::ZSTD_dct_auto; // tables and repeat offsets too, where it has them
+                ZSTD_CCtx_refPrefix_advanced(ctx, dict.as_ptr().cast(), dict.len(), kind)
+            })
+            .map_err(|_| Error::Invalid)?;
         }
         // SAFETY: a pure function of a number.
         let room = unsafe { ZSTD_compressBound(page_size) };

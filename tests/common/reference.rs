@@ -9,6 +9,14 @@ use zstd_sys::{
 };
 
 unsafe extern "C" {
+    fn LZ4_decompress_safe_usingDict(
+        src: *const c_char,
+        dst: *mut c_char,
+        n: c_int,
+        cap: c_int,
+        dict: *const c_char,
+        dict_len: c_int,
+    ) -> c_int;
     fn LZ4_compress_HC(src: *const c_char, dst: *mut c_char, n: c_int, cap: c_int, level: c_int) -> c_int;
     fn LZ4_sizeofState() -> c_int;
 }
@@ -48,6 +56,41 @@ pub fn lz4_decompress(src: &[u8], dst: &mut [u8]) -> Option<usize> {
         )
     };
     usize::try_from(n).ok()
+}
+
+/// `LZ4_decompress_safe_usingDict`.
+pub fn lz4_decompress_with(src: &[u8], dst: &mut [u8], dict: &[u8]) -> Option<usize> {
+    // SAFETY: the three slices are passed with their own lengths.
+    let n = unsafe {
+        LZ4_decompress_safe_usingDict(
+            src.as_ptr().cast(),
+            dst.as_mut_ptr().cast(),
+            src.len() as c_int,
+            dst.len() as c_int,
+            dict.as_ptr().cast(),
+            dict.len() as c_int,
+        )
+    };
+    usize::try_from(n).ok()
+}
+
+/// `ZDICT_trainFromBuffer` on pages of 4096 bytes.
+pub fn zstd_train(pages: &[Vec<u8>], capacity: usize) -> Vec<u8> {
+    let (samples, sizes) = (pages.concat(), pages.iter().map(Vec::len).collect::<Vec<_>>());
+    let mut dict = vec![0; capacity];
+    // SAFETY: the buffers are passed with their own lengths, and `sizes` adds up to that of the samples.
+    unsafe {
+        let n = zstd_sys::ZDICT_trainFromBuffer(
+            dict.as_mut_ptr().cast(),
+            dict.len(),
+            samples.as_ptr().cast(),
+            sizes.as_ptr(),
+            sizes.len() as u32,
+        );
+        assert_eq!(zstd_sys::ZDICT_isError(n), 0);
+        dict.truncate(n);
+    }
+    dict
 }
 
 /// Bytes of liblz4's compression state.
@@ -106,6 +149,18 @@ impl Zstd {
             );
             (ZSTD_isError(n) == 0).then_some(n)
         }
+    }
+
+    /// Loads a dictionary into both contexts.
+    pub fn with_dict(self, dict: &[u8]) -> Self {
+        // SAFETY: live contexts; the slice is passed with its own length and copied.
+        unsafe {
+            let n = zstd_sys::ZSTD_CCtx_loadDictionary(self.c, dict.as_ptr().cast(), dict.len());
+            assert_eq!(ZSTD_isError(n), 0);
+            let n = zstd_sys::ZSTD_DCtx_loadDictionary(self.d, dict.as_ptr().cast(), dict.len());
+            assert_eq!(ZSTD_isError(n), 0);
+        }
+        self
     }
 
     /// Bytes of the two contexts, tables included, once they have been used.

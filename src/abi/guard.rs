@@ -2,6 +2,7 @@
 
 use core::ffi::c_int;
 use core::mem::{MaybeUninit, size_of};
+use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
@@ -126,6 +127,8 @@ pub(super) unsafe fn destination<'a>(ptr: *mut u8, len: usize, src: &[u8]) -> Re
 pub(super) unsafe trait Versioned: Copy {
     /// Sizes that a caller's older version may have: the end of each field, ascending. The last is that of today.
     const SIZES: &'static [usize];
+    /// Bytes that belong to no field. They are written as zeros: whatever the stack held there is nobody's business.
+    const PADDING: &'static [Range<usize>] = &[];
 }
 
 /// No struct of this ABI will ever be larger; a larger `struct_size` is garbage and is not followed.
@@ -188,6 +191,10 @@ pub(super) unsafe fn write_struct<T: Versioned>(ptr: *mut T, value: &T) -> Resul
     unsafe {
         let from = ptr::from_ref(value).cast::<u8>().add(head);
         ptr::copy_nonoverlapping(from, ptr.cast::<u8>().add(head), len - head);
+        for padding in T::PADDING {
+            let end = padding.end.min(len);
+            ptr.cast::<u8>().add(padding.start.min(end)).write_bytes(0, end.saturating_sub(padding.start));
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::{offset_of, size_of};
+use core::ops::Range;
 use core::ptr;
 
 use super::dict::tzram_dict;
@@ -80,6 +81,10 @@ unsafe impl Versioned for tzram_alg {
         offset_of!(tzram_alg, default_level),
         offset_of!(tzram_alg, default_level) + size_of::<c_int>(),
         size_of::<tzram_alg>(),
+    ];
+    const PADDING: &'static [Range<usize>] = &[
+        size_of::<u32>()..offset_of!(tzram_alg, name),
+        offset_of!(tzram_alg, default_level) + size_of::<c_int>()..size_of::<tzram_alg>(),
     ];
 }
 

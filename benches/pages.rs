@@ -12,7 +12,7 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use common::{Random, corpus, reference};
+use common::{Random, corpus, reference, stack};
 use tzram::{Backend, Compressor, PageCompressor};
 
 /// One row of a table.
@@ -285,24 +285,35 @@ fn same_filled() {
 }
 
 fn footprint() {
-    println!("\n### Footprint in bytes: one context for both directions\n");
-    println!("| context | bytes |");
-    println!("|---|--:|");
+    println!("\n### Footprint in bytes: one context for both directions, and the stack of the deepest call\n");
+    println!("| context | bytes | stack |");
+    println!("|---|--:|--:|");
     let mut used = reference::Zstd::new(1, false);
     let mut out = vec![0; 8192];
     let n = used.compress(&[7; 4096], &mut out).expect("room");
     used.decompress(&out[..n], &mut [0; 4096]).expect("a frame");
-    println!("| liblz4 LZ4_stream_t (compression only) | {} |", reference::lz4_state_size());
+    println!("| liblz4 LZ4_stream_t (compression only) | {} | |", reference::lz4_state_size());
     let (c, d) = used.sizes();
-    println!("| libzstd 1 CCtx + DCtx | {c} + {d} |");
+    println!("| libzstd 1 CCtx + DCtx | {c} + {d} | |");
+    let sets = corpus::load();
     for (alg, levels) in [(c"lz4", &[1, 2, 9][..]), (c"zstd", &[-5, 1, 3]), (c"adaptive", &[5])] {
         for unit in [4096, 65536] {
             for &level in levels {
                 let params =
-                    tzram::abi::tzram_params { alg: alg.as_ptr(), level, page_size: unit, ..Default::default() };
+                    tzram::abi::tzram_params { alg: alg.as_ptr(), level, page_size: unit as u32, ..Default::default() };
                 // SAFETY: a live struct of its own size with a C string in it.
                 let size = unsafe { tzram::abi::tzram_ctx_size(&params) };
-                println!("| tzram {} {level}, unit {unit} | {size} |", alg.to_string_lossy());
+                let name = alg.to_str().expect("ASCII");
+                let builder = PageCompressor::builder().driver(name).level(level).page_size(unit);
+                let mut ours = builder.build().expect("an algorithm");
+                let (mut object, mut back) = (vec![0; unit], vec![0; unit]);
+                let depth = stack::depth_of(|| {
+                    for page in sets.iter().flat_map(|set| set.bytes.chunks_exact(unit).step_by(20)) {
+                        let n = ours.compress_page_into(page, &mut object).expect("a page always fits");
+                        ours.decompress_page_into(&object[..n], &mut back).expect("our own object");
+                    }
+                });
+                println!("| tzram {name} {level}, unit {unit} | {size} | {depth} |");
             }
         }
     }

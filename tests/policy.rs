@@ -6,7 +6,7 @@ mod common;
 use core::cell::Cell;
 use std::alloc::{GlobalAlloc, Layout, System};
 
-use common::{corpus, reference};
+use common::{corpus, reference, stack};
 use tzram::{Algorithm, Compressor, PageAlgorithm, PageCodec, PageCompressor};
 
 /// The system's allocator, counting the calls of each thread.
@@ -73,6 +73,34 @@ fn contexts_are_as_small_as_promised() {
     }
     for level in 1..=9 {
         assert!((1..=192 * 1024).contains(&size(c"adaptive", level)), "adaptive: {}", size(c"adaptive", level));
+    }
+}
+
+#[test]
+fn a_call_takes_at_most_32_kib_of_stack() {
+    let sets = corpus::load();
+    for (driver, levels) in [("lz4-generic", &[-1, 1, 2, 6, 9][..]), ("zstd-generic", &[-5, 1, 3]), ("adaptive", &[5])]
+    {
+        for &level in levels {
+            for unit in [4096, 65536] {
+                let builder = PageCompressor::builder().driver(driver).level(level).page_size(unit);
+                let mut compressor = builder.build().expect("a driver");
+                let (mut object, mut back) = (vec![0; unit], vec![0; unit]);
+                let depth = stack::depth_of(|| {
+                    for page in sets
+                        .iter()
+                        .flat_map(|set| set.bytes.chunks_exact(unit).step_by(if unit == 4096 { 40 } else { 4 }))
+                    {
+                        let n = compressor.compress_page_into(page, &mut object).expect("a page always fits");
+                        compressor.decompress_page_into(&object[..n], &mut back).expect("our own object");
+                    }
+                });
+                assert!(
+                    (1..=32 * 1024).contains(&depth),
+                    "{driver} level {level}, unit {unit}: {depth} bytes of stack"
+                );
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod corpus;
 pub mod guarded;
 pub mod reference;
+pub mod stack;
 
 /// Pseudo-random numbers (xorshift64*, Vigna 2016): the same in every run.
 pub struct Random(u64);

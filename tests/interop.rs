@@ -93,3 +93,24 @@ fn long_buffers_cross_in_both_directions() {
     let n = reference::lz4_compress(&data, &mut stream).expect("room");
     assert_eq!(ours.decompress(&stream[..n]).map(|back| back == data), Ok(true));
 }
+
+#[test]
+fn the_examples_of_the_format_page_decode() {
+    let page = include_str!("../docs/FORMAT.md");
+    let examples: Vec<Vec<u8>> = page
+        .lines()
+        .filter(|line| line.starts_with("    0"))
+        .map(|line| {
+            let bytes = line.split_whitespace().take_while(|word| word.len() == 2);
+            bytes.map_while(|word| u8::from_str_radix(word, 16).ok()).collect()
+        })
+        .collect();
+    let mut one = vec![0; corpus::PAGE];
+    let words = [0x03, 0x14, 0x25, 0x36, 0x47, 0x58, 0x69, 0x7a].repeat(512);
+    let zeros = one.clone();
+    one[corpus::PAGE - 1] = 1;
+    let mut reader = PageCompressor::new();
+    let pages: Vec<Vec<u8>> =
+        examples.iter().map(|object| reader.decompress_page(object).expect("an example is an object")).collect();
+    assert_eq!(pages, [zeros, words, one.clone(), one]);
+}

@@ -4,6 +4,7 @@ pub mod cpu;
 pub mod error;
 pub mod format;
 pub mod hash;
+pub mod log2;
 pub mod page;
 
 pub use cpu::Backend;

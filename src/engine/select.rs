@@ -1,5 +1,6 @@
 //! The adaptive choice: an entropy estimate from a sample of the page.
 
+use crate::base::log2::LOG2;
 use crate::dispatch::Table;
 
 /// What to try on a page.
@@ -23,34 +24,6 @@ const SAMPLE: usize = PIECES * PIECE;
 /// Fractional bits of entropies and logarithms here: entropies are in 1/256 bit per byte.
 const ONE_BIT: u32 = 256;
 
-/// `n * log2(n)` in units of 1/256 bit, for every count that the sample can give.
-static N_LOG_N: [u32; SAMPLE + 1] = n_log_n();
-
-const fn n_log_n() -> [u32; SAMPLE + 1] {
-    let mut table = [0; SAMPLE + 1];
-    let mut n = 1;
-    while n <= SAMPLE {
-        // log2 by repeated squaring of a mantissa in [1, 2) with 30 fractional bits, 16 binary digits deep.
-        let whole = n.ilog2();
-        let mut mantissa = (n as u64) << (30 - whole);
-        let mut fraction = 0u64;
-        let mut digit = 0;
-        while digit < 16 {
-            mantissa = (mantissa * mantissa) >> 30;
-            fraction <<= 1;
-            if mantissa >= 1 << 31 {
-                mantissa >>= 1;
-                fraction |= 1;
-            }
-            digit += 1;
-        }
-        let log = ((whole as u64) << 16) + fraction;
-        table[n] = ((n as u64 * log * ONE_BIT as u64) >> 16) as u32;
-        n += 1;
-    }
-    table
-}
-
 /// Returns the order-0 entropy of a sample of the page in 1/256 bit per byte, 0 to 2048.
 ///
 /// Reads 1024 bytes in eight pieces. A sample sees fewer values than the source has; the estimate adds what is missing
@@ -63,9 +36,9 @@ pub fn entropy(table: Table, page: &[u8]) -> u32 {
     }
     let mut counts = [0u32; 256];
     table.histogram(&sample, &mut counts);
-    let sum: u32 = counts.iter().map(|&count| N_LOG_N[count as usize]).sum();
+    let sum: u32 = counts.iter().map(|&count| count * u32::from(LOG2[count as usize])).sum();
     let distinct = counts.iter().filter(|&&count| count != 0).count() as u32;
-    let plain = (N_LOG_N[SAMPLE] - sum) / SAMPLE as u32;
+    let plain = u32::from(LOG2[SAMPLE]) - sum / SAMPLE as u32;
     // 256 / (2 * 1024 * ln 2) = 0.1803 per value, as 185 / 1024.
     (plain + distinct.saturating_sub(1) * 185 / 1024).min(8 * ONE_BIT)
 }

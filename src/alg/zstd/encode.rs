@@ -83,7 +83,7 @@ pub fn bound(len: usize) -> usize {
     HEADER_MAX + len + BLOCK_HEADER * len.div_ceil(BLOCK).max(1)
 }
 
-/// Returns the 8-byte words of scratch that [`compress_with`] needs at `level` for sources of up to `max_len` bytes.
+/// Returns the 8-byte words of scratch that [`compress`] needs at `level` for sources of up to `max_len` bytes.
 pub fn encode_words(max_len: usize, level: i32) -> usize {
     let block = max_len.min(BLOCK);
     let sequences = block / MIN_MATCH + 1;
@@ -163,10 +163,14 @@ impl<'s> State<'s> {
     }
 }
 
-/// As [`compress_with`], with the encoder's part of a dictionary.
+/// Writes `src` to `dst` as one frame; returns its length.
+///
+/// The frame has the size of its content and no checksum; one in the standard format also has the number of the
+/// dictionary, if that has one. It depends on the source, the level and the dictionary, on nothing else. `scratch` has
+/// [`encode_words`] words or more and may hold anything. Does not allocate.
 ///
 /// # Errors
-/// As [`compress_with`].
+/// [`Error::Invalid`] for a level out of range; [`Error::NoSpace`] if, and only if, the frame is longer than `dst`.
 pub fn compress(
     table: Table,
     scratch: &mut [u64],
@@ -176,30 +180,11 @@ pub fn compress(
     src: &[u8],
     dst: &mut [u8],
 ) -> Result<usize, Error> {
-    compress_with(table, scratch, level, dict.map(Dict::encode_part), format, src, dst)
-}
-
-/// Writes `src` to `dst` as one frame; returns its length.
-///
-/// The frame has the size of its content and no checksum; one in the standard format also has the number of the
-/// dictionary, if that has one. It depends on the source, the level and the dictionary, on nothing else. `scratch` has
-/// [`encode_words`] words or more and may hold anything. Does not allocate.
-///
-/// # Errors
-/// [`Error::Invalid`] for a level out of range; [`Error::NoSpace`] if, and only if, the frame is longer than `dst`.
-pub fn compress_with(
-    table: Table,
-    scratch: &mut [u64],
-    level: i32,
-    dict: Option<&EncodeDict>,
-    format: Format,
-    src: &[u8],
-    dst: &mut [u8],
-) -> Result<usize, Error> {
     if !(MIN_LEVEL..=MAX_LEVEL).contains(&level) {
         return Err(Error::Invalid);
     }
     let level = level_of(if level == 0 { DEFAULT_LEVEL } else { level });
+    let dict = dict.map(Dict::encode_part);
     let id = dict.map_or(0, EncodeDict::id);
     let (header, mut at) = frame_header(src.len(), id, format);
     dst.get_mut(..at).ok_or(Error::NoSpace)?.copy_from_slice(&header[..at]);

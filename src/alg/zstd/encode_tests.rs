@@ -1,8 +1,7 @@
 //! The encoder against libzstd, which must restore every frame.
 
-use super::dict::{Norm, Parsed};
-use super::encode::{bound, compress_with, encode_words};
-use super::encode_dict::EncodeDict;
+use super::dict::Dict;
+use super::encode::{bound, compress, encode_words};
 use super::{Format, MAX_LEVEL, MIN_LEVEL, fse_encode, huff_encode};
 use crate::base::Error;
 use crate::base::format::zstd::{DICT_MAGIC, MAGIC};
@@ -67,10 +66,10 @@ impl Rng {
     }
 }
 
-fn encode(level: i32, dict: Option<&EncodeDict>, format: Format, src: &[u8]) -> Vec<u8> {
+fn encode(level: i32, dict: Option<&Dict>, format: Format, src: &[u8]) -> Vec<u8> {
     let mut scratch = vec![0x0123_4567_89ab_cdef; encode_words(src.len(), level)];
     let mut dst = vec![0; bound(src.len())];
-    let len = compress_with(Table::best(), &mut scratch, level, dict, format, src, &mut dst).unwrap();
+    let len = compress(Table::best(), &mut scratch, level, dict, format, src, &mut dst).unwrap();
     dst.truncate(len);
     dst
 }
@@ -171,9 +170,8 @@ impl Census {
     }
 }
 
-/// A dictionary in Zstandard's format, written with the parts of the encoder that describe tables, and what a reader of
-/// it would find.
-fn formatted_dictionary(content: &[u8]) -> (Vec<u8>, Parsed) {
+/// A dictionary in Zstandard's format, written with the parts of the encoder that describe tables.
+fn formatted_dictionary(content: &[u8]) -> Vec<u8> {
     let mut counts = [1u32; 256];
     content.iter().for_each(|&b| counts[usize::from(b)] += 8);
     let tree = huff_encode::lengths(&counts, 11);
@@ -196,19 +194,8 @@ fn formatted_dictionary(content: &[u8]) -> (Vec<u8>, Parsed) {
     }
     let repeats = [24u32, 100, 7];
     repeats.iter().for_each(|r| out.extend_from_slice(&r.to_le_bytes()));
-    let content_at = out.len();
     out.extend_from_slice(content);
-    let parsed = Parsed {
-        id: 0x1234_5678,
-        repeats,
-        content_at,
-        huff_bits: tree.bits,
-        huff_log: tree.log,
-        ll: Norm { norm: ll, log: 8, max_symbol: 35 },
-        ml: Norm { norm: ml, log: 8, max_symbol: 52 },
-        of: Norm { norm: of, log: 7, max_symbol: 17 },
-    };
-    (out, parsed)
+    out
 }
 
 /// The pages of one corpus file.
@@ -379,8 +366,7 @@ fn every_literals_type_and_every_table_mode_is_written() {
 #[test]
 fn frames_fit_exactly_their_own_length_and_nothing_less() {
     let mut rng = Rng(6);
-    let (buf, parsed) = formatted_dictionary(&rng.structured(5000));
-    let dict = EncodeDict::new(&buf[parsed.content_at..], Some(&parsed)).unwrap();
+    let dict = Dict::new(&formatted_dictionary(&rng.structured(5000))).unwrap();
     for case in 0..CASES / 20 {
         let len = rng.below([9, 300, 5000, 140_000][(case % 4) as usize]);
         let data = if case % 5 == 0 { (0..len).map(|_| rng.next() as u8).collect() } else { rng.structured(len) };
@@ -390,7 +376,7 @@ fn frames_fit_exactly_their_own_length_and_nothing_less() {
         let mut scratch = vec![0; encode_words(len, level)];
         let mut into = |room: usize| {
             let mut dst = vec![0u8; room];
-            let got = compress_with(Table::best(), &mut scratch, level, dict, Format::Standard, &data, &mut dst);
+            let got = compress(Table::best(), &mut scratch, level, dict, Format::Standard, &data, &mut dst);
             got.map(|len| dst[..len].to_vec())
         };
         assert_eq!(into(frame.len()).as_ref(), Ok(&frame));
@@ -413,7 +399,7 @@ fn what_scratch_holds_before_makes_no_difference() {
                 let mut scratch = vec![fill; words];
                 scratch.iter_mut().step_by(3).for_each(|w| *w ^= rng.next());
                 let mut dst = vec![0; bound(len)];
-                let n = compress_with(Table::best(), &mut scratch, level, None, Format::Standard, &data, &mut dst);
+                let n = compress(Table::best(), &mut scratch, level, None, Format::Standard, &data, &mut dst);
                 frames.push(dst[..n.unwrap()].to_vec());
             }
         }
@@ -432,7 +418,7 @@ fn frames_with_a_dictionary_of_raw_content_are_restored() {
         if content.len() < 8 || content.starts_with(&DICT_MAGIC.to_le_bytes()) {
             continue;
         }
-        let dict = EncodeDict::new(&content, None).unwrap();
+        let dict = Dict::new(&content).unwrap();
         let mut data = Vec::new();
         let marked = case % 2 == 0 && content.len() > 100;
         for _ in 0..1 + rng.below(20) {
@@ -466,9 +452,9 @@ fn frames_with_a_formatted_dictionary_are_restored_and_use_its_tables() {
     let mut census = Census::default();
     for case in 0..CASES / 10 {
         let size = 200 + rng.below([400, 20_000, 100_000][(case % 3) as usize]);
-        let (buf, parsed) = formatted_dictionary(&rng.structured(size));
-        let content = &buf[parsed.content_at..];
-        let dict = EncodeDict::new(content, Some(&parsed)).unwrap();
+        let buf = formatted_dictionary(&rng.structured(size));
+        let dict = Dict::new(&buf).unwrap();
+        let content = dict.content();
         assert_eq!(dict.id(), 0x1234_5678);
         let mut data = Vec::new();
         for _ in 0..1 + rng.below(30) {
@@ -496,59 +482,6 @@ fn frames_with_a_formatted_dictionary_are_restored_and_use_its_tables() {
     assert!(census.modes.iter().all(|m| m.contains(&3)), "repeat modes in a first block: {:?}", census.modes);
 }
 
-/// Reads a dictionary with the parts of libzstd that its own reader is made of.
-fn parse_with_libzstd(buf: &[u8]) -> Parsed {
-    use std::ffi::{c_uint, c_void};
-    unsafe extern "C" {
-        fn FSE_readNCount(norm: *mut i16, last: *mut c_uint, log: *mut c_uint, src: *const c_void, len: usize)
-        -> usize;
-        fn HUF_readStats(
-            weights: *mut u8,
-            room: usize,
-            ranks: *mut u32,
-            symbols: *mut u32,
-            log: *mut u32,
-            src: *const c_void,
-            len: usize,
-        ) -> usize;
-    }
-    let word = |at: usize| u32::from_le_bytes(*buf[at..].first_chunk::<4>().unwrap());
-    assert_eq!(word(0), DICT_MAGIC);
-    let mut at = 8;
-    let (mut weights, mut ranks, mut symbols, mut log) = ([0u8; 256], [0u32; 16], 0, 0);
-    // SAFETY: the arrays are as large as the C functions ask for, and live here.
-    at += unsafe {
-        let (weights, ranks, rest) = (weights.as_mut_ptr(), ranks.as_mut_ptr(), &buf[at..]);
-        HUF_readStats(weights, 256, ranks, &raw mut symbols, &raw mut log, rest.as_ptr().cast(), rest.len())
-    };
-    let mut huff_bits = [0; 256];
-    for (bits, &weight) in huff_bits.iter_mut().zip(&weights[..symbols as usize]) {
-        *bits = if weight == 0 { 0 } else { log as u8 + 1 - weight };
-    }
-    let mut read = |norm: &mut [i16]| {
-        let (mut last, mut log) = (norm.len() as c_uint - 1, 0);
-        let rest = &buf[at..];
-        // SAFETY: `norm` has `last + 1` entries.
-        at +=
-            unsafe { FSE_readNCount(norm.as_mut_ptr(), &raw mut last, &raw mut log, rest.as_ptr().cast(), rest.len()) };
-        (log, last as usize)
-    };
-    let (mut of, mut ml, mut ll) = ([0; 32], [0; 53], [0; 36]);
-    let (of_log, of_last) = read(&mut of);
-    let (ml_log, ml_last) = read(&mut ml);
-    let (ll_log, ll_last) = read(&mut ll);
-    Parsed {
-        id: word(4),
-        repeats: [word(at), word(at + 4), word(at + 8)],
-        content_at: at + 12,
-        huff_bits,
-        huff_log: log,
-        ll: Norm { norm: ll, log: ll_log, max_symbol: ll_last },
-        ml: Norm { norm: ml, log: ml_log, max_symbol: ml_last },
-        of: Norm { norm: of, log: of_log, max_symbol: of_last },
-    }
-}
-
 /// A dictionary of libzstd's trainer for 4 KiB pages.
 fn train(pages: &[u8]) -> Vec<u8> {
     let mut buf = vec![0u8; 16384];
@@ -571,8 +504,7 @@ fn pages_with_a_trained_dictionary_are_restored_and_smaller() {
         let all = corpus(file);
         let (training, rest) = all.split_at(256 * 4096);
         let buf = train(training);
-        let parsed = parse_with_libzstd(&buf);
-        let dict = EncodeDict::new(&buf[parsed.content_at..], Some(&parsed)).unwrap();
+        let dict = Dict::new(&buf).unwrap();
         for (level, [with, without]) in (MIN_LEVEL..).zip(&mut sums) {
             for page in rest.chunks_exact(4096) {
                 let frame = encode(level, Some(&dict), Format::Standard, page);
@@ -592,7 +524,7 @@ fn pages_with_a_trained_dictionary_are_restored_and_smaller() {
 fn levels_out_of_range_are_refused() {
     for level in [MIN_LEVEL - 1, MAX_LEVEL + 1, i32::MIN, i32::MAX] {
         let mut scratch = vec![0; encode_words(100, 1)];
-        let got = compress_with(Table::best(), &mut scratch, level, None, Format::Standard, b"abc", &mut [0; 100]);
+        let got = compress(Table::best(), &mut scratch, level, None, Format::Standard, b"abc", &mut [0; 100]);
         assert_eq!(got, Err(Error::Invalid));
     }
 }

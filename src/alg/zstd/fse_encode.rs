@@ -4,6 +4,7 @@
 //! Collet, in the zstd project. The choice of the distribution is our own: rounding, then single cells moved to where
 //! they save most.
 
+use crate::base::log2::{self, LOG2};
 use crate::kernel::bit_writer::BitWriter;
 use crate::kernel::zstd_seq_encode::{SYMBOLS, SeqTable};
 
@@ -15,33 +16,6 @@ pub const MIN_LOG: u32 = 5;
 pub const HEADER_MAX: usize = 72;
 /// Cost of a symbol that a table has no place for: see [`costs`].
 pub const NO_CODE: u16 = u16::MAX;
-
-/// `LOG2[n]` is 256 times the binary logarithm of n.
-static LOG2: [u16; STATES + 1] = log2_table();
-
-const fn log2_table() -> [u16; STATES + 1] {
-    let mut table = [0; STATES + 1];
-    let mut n = 1;
-    while n <= STATES {
-        // Squaring the mantissa eight times yields eight fractional bits of the logarithm.
-        let whole = n.ilog2();
-        let mut mantissa = (n as u64) << (30 - whole);
-        let mut value = whole as u16;
-        let mut i = 0;
-        while i < 8 {
-            mantissa = (mantissa * mantissa) >> 30;
-            value <<= 1;
-            if mantissa >= 1 << 31 {
-                mantissa >>= 1;
-                value |= 1;
-            }
-            i += 1;
-        }
-        table[n] = value;
-        n += 1;
-    }
-    table
-}
 
 /// Sets `cost` to the bits of each symbol under `norm`, in 1/256 of a bit, [`NO_CODE`] where it has no place.
 pub fn costs(norm: &[i16], log: u32, cost: &mut [u16; SYMBOLS]) {
@@ -220,7 +194,7 @@ impl FixedTable {
     pub const fn new(norm: &[i16], log: u32) -> Self {
         let mut table = FixedTable { states: [0; STATES], symbols: [0; SYMBOLS], cost: [NO_CODE; SYMBOLS], log };
         build(norm, log, &mut table.states, &mut table.symbols, &mut [0; STATES]);
-        let logs = log2_table();
+        let logs = &const { log2::table() }; // a constant function cannot read a static
         let mut s = 0;
         while s < norm.len() {
             if norm[s] != 0 {

@@ -62,6 +62,13 @@ impl Backend {
     }
 }
 
+/// Whether this CPU has, beside [`Backend::Avx512`], VBMI, VBMI2 and VPOPCNTDQ: Intel's since Ice Lake, AMD's since Zen 4.
+#[cfg(target_arch = "x86_64")]
+pub fn has_vbmi2() -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    has_avx512() && has!("avx512vbmi") && has!("avx512vbmi2") && has!("avx512vpopcntdq")
+}
+
 #[cfg(target_arch = "aarch64")]
 fn has_neon() -> bool {
     std::arch::is_aarch64_feature_detected!("neon")

@@ -9,15 +9,22 @@ use crate::kernel::zstd_match::{DenseTables, Found, Job, Parse};
 pub use crate::kernel::zstd_seq_decode::Sequences;
 use crate::kernel::zstd_seq_encode::{Codes, SeqTable};
 
-/// The kernel tables of this target, best first.
-static TABLES: &[&Kernels] = &[
+/// A kernel table, and whether this CPU runs it.
+type Entry = (&'static Kernels, fn() -> bool);
+
+/// The kernel tables of this target, best first. A backend may have several.
+static TABLES: &[Entry] = &[
     #[cfg(target_arch = "x86_64")]
-    &arch::x86_64::avx512::KERNELS,
+    (&arch::x86_64::avx512::VBMI2_KERNELS, crate::base::cpu::has_vbmi2),
     #[cfg(target_arch = "x86_64")]
-    &arch::x86_64::avx2::KERNELS,
+    (&arch::x86_64::avx512::KERNELS, || Backend::Avx512.is_supported()),
+    #[cfg(target_arch = "x86_64")]
+    (&arch::x86_64::avx2::KERNELS, || Backend::Avx2.is_supported()),
     #[cfg(target_arch = "aarch64")]
-    &arch::aarch64::neon::KERNELS,
-    &arch::scalar::KERNELS,
+    (&arch::aarch64::neon::KERNELS, || Backend::Neon.is_supported()),
+    #[cfg(target_arch = "x86_64")]
+    (&arch::x86_64::bmi2::KERNELS, arch::x86_64::bmi2::is_fast),
+    (&arch::scalar::KERNELS, || true),
 ];
 
 /// A kernel table that this CPU runs: holding one is the proof.
@@ -25,16 +32,19 @@ static TABLES: &[&Kernels] = &[
 pub struct Table(&'static Kernels);
 
 impl Table {
-    /// Returns the best table of this CPU.
-    pub fn best() -> Table {
-        let found = TABLES.iter().find(|table| table.backend.is_supported());
-        Table(found.copied().unwrap_or(&arch::scalar::KERNELS))
+    /// Every table that this CPU runs, best first.
+    pub fn all() -> impl Iterator<Item = Table> {
+        TABLES.iter().filter(|(_, runs)| runs()).map(|&(kernels, _)| Table(kernels))
     }
 
-    /// Returns the table of one backend, or `None` if this CPU or build lacks it.
+    /// Returns the best table of this CPU.
+    pub fn best() -> Table {
+        Table::all().next().unwrap_or(Table(&arch::scalar::KERNELS))
+    }
+
+    /// Returns the best table of one backend, or `None` if this CPU or build lacks it.
     pub fn of(backend: Backend) -> Option<Table> {
-        let found = TABLES.iter().find(|table| table.backend == backend && backend.is_supported());
-        found.copied().map(Table)
+        Table::all().find(|table| table.backend() == backend)
     }
 
     /// The instruction set of this table.
@@ -177,26 +187,45 @@ impl Table {
         // SAFETY: `self` exists only where the CPU runs the table (I).
         unsafe { (self.0.lz4_decode)(dict, src, dst) }
     }
+
+    /// [`crate::kernel::tzp_encode::encode`] with 2, 3, 4 or 8 candidates for `effort` 0 to 3.
+    pub fn tzp_encode(
+        self,
+        effort: usize,
+        scratch: &mut [u64],
+        enough: usize,
+        unit: &[u8],
+        page: usize,
+        dst: &mut [u8],
+    ) -> Option<usize> {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.tzp_encode[effort])(scratch, enough, unit, page, dst) }
+    }
+
+    /// [`crate::kernel::tzp_decode::decode`].
+    pub fn tzp_decode(self, src: &[u8], unit: &mut [u8], page: usize) -> Result<(), Error> {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.tzp_decode)(src, unit, page) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Every table that this CPU runs.
-    fn tables() -> Vec<Table> {
-        Backend::ALL.into_iter().filter_map(Table::of).collect()
-    }
-
     #[test]
     fn the_best_table_is_the_first_supported_one() {
-        assert_eq!(Table::best().backend(), tables()[0].backend());
-        assert!(tables().iter().any(|t| t.backend() == Backend::Scalar));
+        let backends: Vec<Backend> = Table::all().map(Table::backend).collect();
+        let supported: Vec<Backend> = Backend::ALL.into_iter().filter(|backend| backend.is_supported()).collect();
+        assert_eq!(Table::best().backend(), supported[0]);
+        // In the order of detection, each at least once.
+        assert!(backends.is_sorted_by_key(|backend| supported.iter().position(|other| other == backend)));
+        assert!(supported.iter().all(|backend| backends.contains(backend)));
     }
 
     #[test]
     fn same_fill_agrees_with_a_byte_loop_wherever_one_byte_differs() {
-        for table in tables() {
+        for table in Table::all() {
             for len in [4096usize, 65536] {
                 let mut page = vec![0u8; len + 3];
                 for start in 0..3 {
@@ -210,6 +239,77 @@ mod tests {
                         page[at] ^= 0x10;
                         assert_eq!(table.same_fill(page), None, "{} byte {at}", table.backend().name());
                         page[at] ^= 0x10;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Numbers that repeat from run to run (Knuth's MMIX generator, upper bits).
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (self.0 >> 33) as usize % bound
+        }
+    }
+
+    /// Two pages of words that resemble earlier ones in some of their bytes, more of them the smaller `noise` is.
+    fn two_pages(random: &mut Random, noise: usize) -> Vec<u8> {
+        let mut unit = vec![0; 8192];
+        for at in (0..unit.len()).step_by(8) {
+            let from = at.saturating_sub(8 * (1 + random.below(300)));
+            unit.copy_within(from..from + 8, at);
+            for byte in &mut unit[at..at + 8] {
+                if random.below(100) < noise {
+                    *byte = random.below(256) as u8;
+                }
+            }
+        }
+        unit
+    }
+
+    #[test]
+    fn every_table_writes_the_tzp_blocks_of_scalar_and_reads_them_and_damaged_ones_alike() {
+        let scalar = Table::of(Backend::Scalar).expect("a table of every target");
+        let mut random = Random(1);
+        let mut scratch = vec![u64::MAX; crate::kernel::tzp_encode::SCRATCH];
+        for round in 0..120 {
+            let unit = two_pages(&mut random, round % 60);
+            for effort in 0..4 {
+                // The second page's tables are those of the first.
+                let mut blocks = |table: Table| {
+                    [0, 1].map(|page| {
+                        let mut dst = vec![0; 4095];
+                        let len = table.tzp_encode(effort, &mut scratch, 4096, &unit, page, &mut dst);
+                        dst.truncate(len.unwrap_or(0));
+                        dst
+                    })
+                };
+                let wanted = blocks(scalar);
+                for table in Table::all() {
+                    assert_eq!(blocks(table), wanted, "{} round {round} effort {effort}", table.backend().name());
+                }
+                for (page, mut block) in wanted.into_iter().enumerate() {
+                    for damage in 0..6 {
+                        let result = |table: Table| {
+                            let mut back = unit.clone();
+                            back[4096 * page..][..4096].fill(0xA5);
+                            table.tzp_decode(&block, &mut back, page).map(|()| back)
+                        };
+                        let wanted = result(scalar);
+                        if damage == 0 && !block.is_empty() {
+                            assert_eq!(wanted.as_ref(), Ok(&unit));
+                        }
+                        for table in Table::all() {
+                            assert_eq!(result(table), wanted, "{} round {round}", table.backend().name());
+                        }
+                        if let Some(last) = block.len().checked_sub(1) {
+                            // Most of it in the codes, offsets and flags.
+                            let at = last - random.below(200.min(block.len()));
+                            block[at] ^= 1 << random.below(8);
+                        }
                     }
                 }
             }

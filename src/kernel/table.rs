@@ -18,6 +18,11 @@ pub type SeqEncode =
 /// The type of [`super::zstd_huff_decode::decode`].
 pub type ZstdHuffDecode = unsafe fn(table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool;
 
+/// See [`super::tzp_encode::encode`].
+pub type TzpEncode = unsafe fn(&mut [u64], enough: usize, unit: &[u8], page: usize, dst: &mut [u8]) -> Option<usize>;
+/// See [`super::tzp_decode::decode`].
+pub type TzpDecode = unsafe fn(src: &[u8], unit: &mut [u8], page: usize) -> Result<(), Error>;
+
 /// One implementation of every kernel. A table of a wider instruction set starts from the one it extends and replaces
 /// entries, so a kernel that an instruction set lacks is visibly inherited.
 ///
@@ -58,6 +63,10 @@ pub struct Kernels {
     pub lz4_encode_optimal: Lz4Encode<u32>,
     /// [`super::lz4_decode::decode`].
     pub lz4_decode: Lz4Decode,
+    /// [`super::tzp_encode::encode`] with 2, 3, 4 and 8 candidates.
+    pub tzp_encode: [TzpEncode; 4],
+    /// [`super::tzp_decode::decode`].
+    pub tzp_decode: TzpDecode,
 }
 
 /// Writes the shells of the named vector kernels: functions with the features of an instruction set into which the
@@ -82,3 +91,35 @@ macro_rules! instantiate_vector_kernels {
     };
 }
 pub(crate) use instantiate_vector_kernels;
+
+/// Writes the shells of the tzp kernels for a chunk type: `ENCODE`, a table of them, and `DECODE`.
+macro_rules! instantiate_tzp_kernels {
+    ($chunk:ty, [$(#[$features:meta])*]) => {
+        $(#[$features])*
+        unsafe fn tzp_encode<const N: usize>(
+            scratch: &mut [u64],
+            enough: usize,
+            unit: &[u8],
+            page: usize,
+            dst: &mut [u8],
+        ) -> Option<usize> {
+            // SAFETY: this shell enables the features of the chunk type (I).
+            unsafe { crate::kernel::tzp_encode::encode::<$chunk, N>(scratch, enough, unit, page, dst) }
+        }
+        $(#[$features])*
+        unsafe fn tzp_decode(
+            src: &[u8],
+            unit: &mut [u8],
+            page: usize,
+        ) -> Result<(), crate::base::Error> {
+            // SAFETY: this shell enables the features of the chunk type (I).
+            unsafe { crate::kernel::tzp_decode::decode::<$chunk>(src, unit, page) }
+        }
+        /// The encoders by number of candidates.
+        pub const ENCODE: [crate::kernel::table::TzpEncode; 4] =
+            [tzp_encode::<2>, tzp_encode::<4>, tzp_encode::<8>, tzp_encode::<12>];
+        /// The decoder.
+        pub const DECODE: crate::kernel::table::TzpDecode = tzp_decode;
+    };
+}
+pub(crate) use instantiate_tzp_kernels;

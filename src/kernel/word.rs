@@ -40,6 +40,16 @@ pub unsafe fn store16(at: *mut u8, value: u16) {
     unsafe { at.cast::<u16>().write_unaligned(value.to_le()) }
 }
 
+/// Writes `value` at `at`, lowest byte first.
+///
+/// # Safety
+/// 8 bytes are writable at `at`.
+#[inline(always)]
+pub unsafe fn store64(at: *mut u8, value: u64) {
+    // SAFETY: the caller's contract.
+    unsafe { at.cast::<u64>().write_unaligned(value.to_le()) }
+}
+
 /// Copies `N` bytes, all loaded before the first is stored, so the areas may overlap.
 ///
 /// # Safety

@@ -1,5 +1,10 @@
 //! Portable code: an 8-byte word stands for the register.
 
+mod tzp;
+
+#[cfg(target_arch = "x86_64")]
+pub(in crate::arch) use tzp::{ONES, bytes, equal_bytes};
+
 use crate::base::Backend;
 use crate::kernel::table::{Kernels, instantiate_vector_kernels};
 use crate::kernel::vector::Vector;
@@ -60,4 +65,6 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     lz4_encode_chain: crate::kernel::lz4_encode::chain::encode,
     lz4_encode_optimal: crate::kernel::lz4_encode::optimal::encode,
     lz4_decode: crate::kernel::lz4_decode::decode,
+    tzp_encode: tzp::ENCODE,
+    tzp_decode: tzp::DECODE,
 };

@@ -2,4 +2,5 @@
 
 pub mod lz4;
 pub mod object;
+pub mod tzp;
 pub mod zstd;

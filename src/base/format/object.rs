@@ -16,6 +16,8 @@ pub const SAME_WORD: u8 = 2;
 pub const LZ4: u8 = 3;
 /// Codec: one Zstandard frame without its magic number.
 pub const ZSTD: u8 = 4;
+/// Codec: one tzp block, or a unit of them (docs/TZP.md); never with a dictionary.
+pub const TZP: u8 = 5;
 
 /// Bytes of a [`SAME_BYTE`] object.
 pub const SAME_BYTE_LEN: usize = 2;

@@ -1,4 +1,6 @@
-//! NEON. The codecs' kernels are inherited from the scalar table.
+//! NEON. The kernels of LZ4 and Zstandard are inherited from the scalar table.
+
+mod tzp;
 
 use core::arch::aarch64::{
     uint8x16_t, vdupq_n_u64, veorq_u8, vld1q_u8, vmaxvq_u8, vorrq_u8, vreinterpretq_u8_u64, vst1q_u8,
@@ -50,4 +52,11 @@ impl Vector for Quad {
 instantiate_vector_kernels!(Quad, [same_fill, fill], [#[target_feature(enable = "neon")]]);
 
 /// The kernels for CPUs with NEON.
-pub static KERNELS: Kernels = Kernels { backend: Backend::Neon, same_fill, fill, ..scalar::TABLE };
+pub static KERNELS: Kernels = Kernels {
+    backend: Backend::Neon,
+    same_fill,
+    fill,
+    tzp_encode: tzp::ENCODE,
+    tzp_decode: tzp::DECODE,
+    ..scalar::TABLE
+};

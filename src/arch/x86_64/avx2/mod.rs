@@ -1,4 +1,6 @@
-//! AVX2 with BMI1, BMI2, LZCNT and POPCNT. The codecs' kernels are inherited from the scalar table.
+//! AVX2 with BMI1, BMI2, LZCNT and POPCNT. The kernels of LZ4 and Zstandard are inherited from the scalar table.
+
+mod tzp;
 
 use core::arch::x86_64::{
     __m256i, _mm256_loadu_si256, _mm256_or_si256, _mm256_set1_epi64x, _mm256_storeu_si256, _mm256_testz_si256,
@@ -52,4 +54,11 @@ instantiate_vector_kernels!(Ymm, [same_fill, fill], [#[target_feature(enable = "
 
 /// The kernels for CPUs with AVX2.
 pub static KERNELS: Kernels = TABLE;
-pub(in crate::arch) const TABLE: Kernels = Kernels { backend: Backend::Avx2, same_fill, fill, ..scalar::TABLE };
+pub(in crate::arch) const TABLE: Kernels = Kernels {
+    backend: Backend::Avx2,
+    same_fill,
+    fill,
+    tzp_encode: tzp::ENCODE,
+    tzp_decode: tzp::DECODE,
+    ..scalar::TABLE
+};

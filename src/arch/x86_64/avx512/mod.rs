@@ -1,4 +1,6 @@
-//! AVX-512 (F, BW, CD, DQ, VL). The codecs' kernels are inherited from the AVX2 table.
+//! AVX-512 (F, BW, CD, DQ, VL). The kernels of LZ4 and Zstandard are inherited from the AVX2 table.
+
+mod tzp;
 
 use core::arch::x86_64::{
     __m512i, _mm512_loadu_si512, _mm512_or_si512, _mm512_set1_epi64, _mm512_storeu_si512, _mm512_test_epi64_mask,
@@ -56,4 +58,14 @@ instantiate_vector_kernels!(
 
 /// The kernels for CPUs with AVX-512. Refill is AVX2's: on the machine of records/2026-11-23 512-bit stores gain nothing on
 /// an aligned page (23 against 22 ns) and lose on one that is not aligned to 64 bytes, where each crosses a line.
-pub static KERNELS: Kernels = Kernels { backend: Backend::Avx512, same_fill, ..avx2::TABLE };
+pub static KERNELS: Kernels = TABLE;
+const TABLE: Kernels = Kernels {
+    backend: Backend::Avx512,
+    same_fill,
+    tzp_encode: tzp::plain::ENCODE,
+    tzp_decode: tzp::plain::DECODE,
+    ..avx2::TABLE
+};
+
+/// The kernels for CPUs that have VBMI, VBMI2 and VPOPCNTDQ as well.
+pub static VBMI2_KERNELS: Kernels = Kernels { tzp_encode: tzp::vbmi2::ENCODE, tzp_decode: tzp::vbmi2::DECODE, ..TABLE };

@@ -30,9 +30,13 @@ fn main() -> Result<(), tzram::Error> {
     println!("{count} pages of {PAGE_SIZE} bytes, backend {}\n", tzram::detect_backend().name());
 
     println!("{:<10} {:>9} {:>7}", "pages", "bytes", "ratio");
-    for (name, algorithm) in
-        [("lz4", PageAlgorithm::Lz4), ("zstd", PageAlgorithm::Zstd), ("adaptive", PageAlgorithm::Adaptive)]
-    {
+    let algorithms = [
+        ("tzp", PageAlgorithm::Tzp),
+        ("lz4", PageAlgorithm::Lz4),
+        ("zstd", PageAlgorithm::Zstd),
+        ("adaptive", PageAlgorithm::Adaptive),
+    ];
+    for (name, algorithm) in algorithms {
         let mut compressor = PageCompressor::builder().algorithm(algorithm).build()?;
         let mut total = 0;
         for page in memory.chunks_exact(PAGE_SIZE) {

@@ -231,7 +231,7 @@ struct tzram_alg {
      */
     uint32_t struct_size;
     /**
-     * The algorithm: "lz4", "zstd", "adaptive".
+     * The algorithm: "lz4", "zstd", "tzp", "adaptive".
      */
     const char *name;
     /**
@@ -653,8 +653,8 @@ int tzram_page_info(const struct tzram_ctx *ctx, const uint8_t *src, unsigned in
  * The table of an algorithm or driver in the shape of the kernel's struct zcomp_ops; NULL if the name is unknown or not
  * available here. The table lives as long as the library.
  *
- * "lz4" and "zstd" write bare standard streams, as the kernel's own backends; "adaptive" writes page objects of 4096
- * bytes a page. The order of calls is the kernel's: setup_params, then per stream create_ctx, any number of compress and
+ * "lz4" and "zstd" write bare standard streams, as the kernel's own backends; "adaptive" and "tzp" write page objects of
+ * 4096 bytes a page. The order of calls is the kernel's: setup_params, then per stream create_ctx, any number of compress and
  * decompress (one thread at a time), destroy_ctx; at last release_params.
  *
  * The caller promises:

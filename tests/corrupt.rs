@@ -33,7 +33,7 @@ fn damaged_objects_are_refused_or_decode_to_some_page() {
     let pages = corpus::sample(31);
     let mut random = Random::new(1);
     let (mut from, mut into) = (Guarded::new(4096), Guarded::new(4096));
-    for driver in ["lz4", "zstd", "adaptive"] {
+    for driver in ["lz4", "zstd", "adaptive", "tzp"] {
         let mut compressor = PageCompressor::builder().driver(driver).build().expect("an algorithm");
         let (mut refused, mut decoded) = (0, 0);
         for round in 0..40_000 {
@@ -71,7 +71,7 @@ fn noise_under_every_tag_is_survived() {
 #[test]
 fn a_truncated_object_is_never_the_whole_page() {
     let mut from = Guarded::new(4096);
-    for driver in ["lz4", "zstd"] {
+    for driver in ["lz4", "zstd", "tzp"] {
         let mut compressor = PageCompressor::builder().driver(driver).build().expect("an algorithm");
         for page in corpus::sample(151) {
             let object = compressor.compress_page(&page).expect("a page always fits").data;

@@ -19,7 +19,9 @@ fn every_backend_of_this_cpu_gives_the_bytes_of_scalar_and_reads_them() {
     let pages: Vec<&[u8]> = sets.iter().flat_map(|set| set.chunks_exact(corpus::PAGE).step_by(8)).collect();
     let mut magicless = reference::Zstd::new(1, true);
     for backend in Backend::ALL.into_iter().filter(|backend| backend.is_supported()) {
-        for (algorithm, levels) in [("lz4", &[-1, 1, 3, 9][..]), ("zstd", &[-5, -1, 1, 3]), ("adaptive", &[1, 5, 9])] {
+        for (algorithm, levels) in
+            [("lz4", &[-1, 1, 3, 9][..]), ("zstd", &[-5, -1, 1, 3]), ("adaptive", &[1, 5, 9]), ("tzp", &[1, 4])]
+        {
             for &level in levels {
                 let make = |backend| {
                     PageCompressor::builder()

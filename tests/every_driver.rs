@@ -10,6 +10,13 @@ const DRIVERS: &[(&str, &[i32])] = &[
     ("adaptive-generic", &[1, 3, 5, 7, 9]),
     ("lz4-generic", &[-16, -8, -1, 0, 1, 2, 3, 6, 9]),
     ("zstd-generic", &[-5, -3, -1, 0, 1, 2, 3]),
+    ("tzp-generic", &[1, 2, 3, 4]),
+    #[cfg(target_arch = "x86_64")]
+    ("tzp-avx512", &[1, 2, 3, 4]),
+    #[cfg(target_arch = "x86_64")]
+    ("tzp-avx2", &[1, 2, 3, 4]),
+    #[cfg(target_arch = "aarch64")]
+    ("tzp-neon", &[1, 2, 3, 4]),
     #[cfg(feature = "libzstd")]
     ("zstd-libzstd", &[-5, 1, 3, 19, 22]),
 ];
@@ -80,11 +87,18 @@ fn pages_come_back_on_every_backend_at_every_level_and_scalar_reads_and_writes_t
     let (mut from, mut into) = (Guarded::new(4096), Guarded::new(4096));
     for &(driver, levels) in DRIVERS {
         for &level in levels {
-            let mut scalar = PageCompressor::builder().driver(driver).level(level).backend(Backend::Scalar).build();
+            let portable = if driver.starts_with("tzp") { "tzp" } else { driver };
+            let mut scalar = PageCompressor::builder().driver(portable).level(level).backend(Backend::Scalar).build();
             let scalar = scalar.as_mut().expect("a driver of this build");
             for backend in backends() {
-                let mut compressor =
-                    PageCompressor::builder().driver(driver).level(level).backend(backend).build().expect("supported");
+                let compressor = PageCompressor::builder().driver(driver).level(level).backend(backend).build();
+                if driver != "tzp-generic" && driver.starts_with("tzp") && compressor.is_err() {
+                    // A driver of one backend: forced together with a narrower one, it is refused.
+                    assert!(!driver.ends_with(backend.name()), "{driver} on {}", backend.name());
+                    assert_ne!(backend, Backend::Avx512);
+                    continue;
+                }
+                let mut compressor = compressor.expect("supported");
                 for (i, page) in pages.iter().enumerate() {
                     let object = compressor.compress_page(from.hold(page)).expect("a page always fits").data;
                     assert!(!object.is_empty() && object.len() <= 4096);
@@ -194,7 +208,7 @@ fn awkward_lengths() -> Vec<usize> {
 fn streams_of_every_length_come_back_and_the_reference_library_reads_them() {
     let bytes: Vec<u8> = corpus::load().iter().step_by(4).flat_map(|set| set.bytes[..400 * 1024].to_vec()).collect();
     let mut zstd = reference::Zstd::new(1, false);
-    for &(driver, levels) in DRIVERS.iter().filter(|(name, _)| !name.starts_with("adaptive")) {
+    for &(driver, levels) in DRIVERS.iter().filter(|(name, _)| name.starts_with("lz4") || name.starts_with("zstd")) {
         for &level in levels {
             let mut compressor = Compressor::builder().driver(driver).level(level).build().expect("a driver");
             for (i, len) in awkward_lengths().into_iter().enumerate() {

@@ -37,6 +37,7 @@ const PAGE_DRIVERS: &[&str] = &[
     "adaptive",
     "lz4-generic",
     "zstd-generic",
+    "tzp",
     #[cfg(feature = "libzstd")]
     "zstd-libzstd",
 ];
@@ -71,6 +72,9 @@ fn contexts_are_as_small_as_promised() {
     for level in -5..=3 {
         assert!((1..=192 * 1024).contains(&size(c"zstd", level)), "zstd level {level}: {}", size(c"zstd", level));
     }
+    for level in 1..=4 {
+        assert!((1..=48 * 1024).contains(&size(c"tzp", level)), "tzp level {level}: {}", size(c"tzp", level));
+    }
     for level in 1..=9 {
         assert!((1..=192 * 1024).contains(&size(c"adaptive", level)), "adaptive: {}", size(c"adaptive", level));
     }
@@ -79,7 +83,8 @@ fn contexts_are_as_small_as_promised() {
 #[test]
 fn a_call_takes_at_most_32_kib_of_stack() {
     let sets = corpus::load();
-    for (driver, levels) in [("lz4-generic", &[-1, 1, 2, 6, 9][..]), ("zstd-generic", &[-5, 1, 3]), ("adaptive", &[5])]
+    for (driver, levels) in
+        [("lz4-generic", &[-1, 1, 2, 6, 9][..]), ("zstd-generic", &[-5, 1, 3]), ("tzp", &[1, 4]), ("adaptive", &[5, 7])]
     {
         for &level in levels {
             for unit in [4096, 65536] {
@@ -131,6 +136,7 @@ fn a_higher_level_is_never_larger_on_the_corpus() {
     for (driver, levels) in [
         ("lz4-generic", &[-16, -4, -1, 1, 2, 3, 6, 9][..]),
         ("zstd-generic", &[-5, -4, -3, -2, -1, 1, 2, 3]),
+        ("tzp", &[1, 2, 3, 4]),
         ("adaptive-generic", &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
     ] {
         let mut last = usize::MAX;
@@ -156,18 +162,21 @@ fn adaptive_lies_between_its_codecs_and_uses_all_of_them() {
     let (lz4, zstd) = (size(PageAlgorithm::Lz4, None), size(PageAlgorithm::Zstd, None));
     let adaptive = size(PageAlgorithm::Adaptive, None);
     assert!(zstd < adaptive && adaptive < lz4, "lz4 {lz4}, adaptive {adaptive}, zstd {zstd}");
-    let mut compressor = PageCompressor::new();
     let mut seen = Vec::new();
     let mut random = common::Random::new(5);
     // As encrypted or compressed data looks; the corpus has next to none.
     let noise: Vec<u8> = (0..corpus::PAGE).map(|_| random.next() as u8).collect();
-    for page in corpus::sample(1).iter().chain([&noise]) {
-        let codec = compressor.compress_page(page).expect("a page always fits").algorithm_used;
-        if !seen.contains(&codec) {
-            seen.push(codec);
+    // Level 6 leaves hardly anything to LZ4, the default nothing to Zstandard.
+    for level in [5, 6] {
+        let mut compressor = PageCompressor::builder().level(level).build().expect("a level");
+        for page in corpus::sample(1).iter().chain([&noise]) {
+            let codec = compressor.compress_page(page).expect("a page always fits").algorithm_used;
+            if !seen.contains(&codec) {
+                seen.push(codec);
+            }
         }
     }
-    for codec in [PageCodec::Raw, PageCodec::SameFilled, PageCodec::Lz4, PageCodec::Zstd] {
+    for codec in [PageCodec::Raw, PageCodec::SameFilled, PageCodec::Tzp, PageCodec::Lz4, PageCodec::Zstd] {
         assert!(seen.contains(&codec), "{codec:?} was never chosen");
     }
 }

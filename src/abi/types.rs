@@ -54,7 +54,7 @@ pub enum tzram_codec {
 pub struct tzram_alg {
     /// sizeof(struct tzram_alg), set by the caller.
     pub struct_size: u32,
-    /// The algorithm: "lz4", "zstd", "adaptive".
+    /// The algorithm: "lz4", "zstd", "tzp", "adaptive".
     pub name: *const c_char,
     /// Who does it: "lz4-generic", "zstd-libzstd".
     pub driver_name: *const c_char,

@@ -30,7 +30,8 @@ enum Engine {
 impl Engine {
     fn new(name: &'static CStr, level: Option<i32>, dict: Option<&'static Dictionary>) -> Result<Self, Error> {
         let name = name.to_bytes();
-        if Choice::new(name, level, None)?.driver.codec != Codec::Adaptive {
+        let codec = Choice::new(name, level, None)?.driver.codec;
+        if !matches!(codec, Codec::Adaptive | Codec::Tzp) {
             return Comp::new(name, level, None, dict).map(Engine::Comp);
         }
         let params = Params { alg: Some(name), level, dict, ..Params::default() };
@@ -57,11 +58,35 @@ impl Engine {
 }
 
 /// The names that have a table; the functions of table `N` know their name by its place here.
-const NAMES: [&CStr; 7] =
-    [c"adaptive", c"adaptive-generic", c"lz4", c"lz4-generic", c"zstd", c"zstd-generic", c"zstd-libzstd"];
+const NAMES: [&CStr; 12] = [
+    c"adaptive",
+    c"adaptive-generic",
+    c"lz4",
+    c"lz4-generic",
+    c"zstd",
+    c"zstd-generic",
+    c"zstd-libzstd",
+    c"tzp",
+    c"tzp-generic",
+    c"tzp-neon",
+    c"tzp-avx2",
+    c"tzp-avx512",
+];
 
-static OPS: [tzram_zcomp_ops; NAMES.len()] =
-    [table::<0>(), table::<1>(), table::<2>(), table::<3>(), table::<4>(), table::<5>(), table::<6>()];
+static OPS: [tzram_zcomp_ops; NAMES.len()] = [
+    table::<0>(),
+    table::<1>(),
+    table::<2>(),
+    table::<3>(),
+    table::<4>(),
+    table::<5>(),
+    table::<6>(),
+    table::<7>(),
+    table::<8>(),
+    table::<9>(),
+    table::<10>(),
+    table::<11>(),
+];
 
 const fn table<const N: usize>() -> tzram_zcomp_ops {
     tzram_zcomp_ops {
@@ -176,8 +201,8 @@ unsafe extern "C" fn decompress(
 /// The table of an algorithm or driver in the shape of the kernel's struct zcomp_ops; NULL if the name is unknown or not
 /// available here. The table lives as long as the library.
 ///
-/// "lz4" and "zstd" write bare standard streams, as the kernel's own backends; "adaptive" writes page objects of 4096
-/// bytes a page. The order of calls is the kernel's: setup_params, then per stream create_ctx, any number of compress and
+/// "lz4" and "zstd" write bare standard streams, as the kernel's own backends; "adaptive" and "tzp" write page objects of
+/// 4096 bytes a page. The order of calls is the kernel's: setup_params, then per stream create_ctx, any number of compress and
 /// decompress (one thread at a time), destroy_ctx; at last release_params.
 ///
 /// # Safety

@@ -8,6 +8,7 @@ use crate::base::Backend;
 #[cfg(feature = "libzstd")]
 pub mod libzstd;
 pub mod lz4;
+pub mod tzp;
 pub mod zstd;
 
 /// What a driver's streams are, and whose code makes them.
@@ -19,6 +20,8 @@ pub enum Codec {
     Zstd,
     /// Zstandard frames by the reference library.
     Libzstd,
+    /// Blocks of our own page codec.
+    Tzp,
     /// A choice per page; it has no stream of its own.
     Adaptive,
 }
@@ -81,6 +84,13 @@ pub static DRIVERS: &[Driver] = &[
         max_level: lz4::MAX_LEVEL,
         default_level: lz4::DEFAULT_LEVEL,
     },
+    #[cfg(target_arch = "x86_64")]
+    tzp_driver(c"tzp-avx512", 300, Backend::Avx512),
+    #[cfg(target_arch = "x86_64")]
+    tzp_driver(c"tzp-avx2", 200, Backend::Avx2),
+    #[cfg(target_arch = "aarch64")]
+    tzp_driver(c"tzp-neon", 200, Backend::Neon),
+    tzp_driver(c"tzp-generic", 100, Backend::Scalar),
     Driver {
         alg: c"zstd",
         name: c"zstd-generic",
@@ -104,6 +114,21 @@ pub static DRIVERS: &[Driver] = &[
         default_level: 3,
     },
 ];
+
+/// A driver of tzp: its kernels exist once for each backend.
+const fn tzp_driver(name: &'static CStr, priority: i32, backend: Backend) -> Driver {
+    Driver {
+        alg: c"tzp",
+        name,
+        priority,
+        backend,
+        codec: Codec::Tzp,
+        built: true,
+        min_level: tzp::MIN_LEVEL,
+        max_level: tzp::MAX_LEVEL,
+        default_level: tzp::DEFAULT_LEVEL,
+    }
+}
 
 /// `ZSTD_minCLevel()` and `ZSTD_maxCLevel()` of libzstd 1.5; a test compares them with the library linked.
 const LIBZSTD_MIN_LEVEL: i32 = -131_072;

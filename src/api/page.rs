@@ -13,13 +13,15 @@ use crate::kernel::scratch::Scratch;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PageAlgorithm {
-    /// A choice for each page by an estimate of its entropy.
+    /// A choice for each page between tzp, LZ4 and, at the dense levels, Zstandard.
     #[default]
     Adaptive,
     /// LZ4 blocks.
     Lz4,
     /// Magicless Zstandard frames.
     Zstd,
+    /// Blocks of the page codec tzp (docs/TZP.md): faster than LZ4 in both directions.
+    Tzp,
 }
 
 impl From<Algorithm> for PageAlgorithm {
@@ -113,6 +115,7 @@ impl<'d> PageCompressorBuilder<'d> {
             PageAlgorithm::Adaptive => b"adaptive",
             PageAlgorithm::Lz4 => b"lz4",
             PageAlgorithm::Zstd => b"zstd",
+            PageAlgorithm::Tzp => b"tzp",
         });
         self
     }
@@ -213,7 +216,7 @@ impl PageCompressor<'_> {
 /// let mut adaptive = AdaptiveCompressor::new();
 /// let text: Vec<u8> = b"the quick brown fox ".iter().copied().cycle().take(PAGE_SIZE).collect();
 /// let object = adaptive.compress_page(&text)?;
-/// assert!(matches!(object.algorithm_used, PageCodec::Lz4 | PageCodec::Zstd));
+/// assert_ne!(object.algorithm_used, PageCodec::Raw);
 /// assert_eq!(adaptive.decompress_page(&object.data)?, text);
 /// # Ok(())
 /// # }

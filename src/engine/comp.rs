@@ -37,7 +37,7 @@ impl<'d> Comp<'d> {
     ) -> Result<Self, Error> {
         let choice = Choice::new(name, level, backend)?;
         let words = match choice.driver.codec {
-            Codec::Adaptive => return Err(Error::Unsupported),
+            Codec::Adaptive | Codec::Tzp => return Err(Error::Unsupported),
             Codec::Lz4 => lz4::encode_words(usize::MAX, choice.level),
             Codec::Zstd => zstd::encode_words(usize::MAX, choice.level).max(zstd::decode_words(usize::MAX)),
             Codec::Libzstd => 0,

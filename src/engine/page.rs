@@ -6,14 +6,15 @@ use super::select::{Selected, select};
 use super::stats::{PageCodec, Stats};
 #[cfg(feature = "libzstd")]
 use crate::alg::libzstd::PageSettings;
-use crate::alg::{Codec, lz4, zstd};
+use crate::alg::{Codec, lz4, tzp, zstd};
 use crate::base::Error;
 use crate::base::format::object::{
-    CODEC_MASK, DICT_ID_LEN, FLAG_DICT, LZ4, SAME_BYTE, SAME_BYTE_LEN, SAME_WORD, SAME_WORD_LEN, ZSTD,
+    CODEC_MASK, DICT_ID_LEN, FLAG_DICT, LZ4, SAME_BYTE, SAME_BYTE_LEN, SAME_WORD, SAME_WORD_LEN, TZP, ZSTD,
 };
+use crate::kernel::arena::Arena;
 use crate::kernel::scratch::Scratch;
 
-/// Levels at which `adaptive` runs the two codecs; its own level moves the bound between them.
+/// Levels at which `adaptive` runs LZ4 and Zstandard; its own level decides which of them runs, see `select`.
 const ADAPTIVE_LZ4_LEVEL: i32 = lz4::DEFAULT_LEVEL;
 const ADAPTIVE_ZSTD_LEVEL: i32 = zstd::DEFAULT_LEVEL;
 
@@ -42,6 +43,7 @@ enum Parsed<'o> {
     Fill(u64),
     Lz4 { dict_id: u32, block: &'o [u8] },
     Zstd { dict_id: u32, frame: &'o [u8] },
+    Tzp(&'o [u8]),
 }
 
 fn parse(object: &[u8], page_size: usize) -> Result<Parsed<'_>, Error> {
@@ -70,6 +72,7 @@ fn parse(object: &[u8], page_size: usize) -> Result<Parsed<'_>, Error> {
         }
         (LZ4, _, block) => Ok(Parsed::Lz4 { dict_id, block }),
         (ZSTD, _, frame) => Ok(Parsed::Zstd { dict_id, frame }),
+        (TZP, 0, blocks) => Ok(Parsed::Tzp(blocks)),
         _ => Err(Error::Corrupt),
     }
 }
@@ -112,8 +115,11 @@ impl<'d> Context<'d> {
         let encode = match choice.driver.codec {
             Codec::Lz4 => lz4::encode_words(len, level),
             Codec::Zstd => zstd::encode_words(len, level),
+            Codec::Tzp => tzp::encode_words(len, level),
             Codec::Adaptive => {
-                lz4::encode_words(len, ADAPTIVE_LZ4_LEVEL).max(zstd::encode_words(len, ADAPTIVE_ZSTD_LEVEL))
+                let fast = tzp::encode_words(len, tzp::MAX_LEVEL).max(lz4::encode_words(len, ADAPTIVE_LZ4_LEVEL));
+                let fast = fast + 2 * Arena::words_for::<u8>(len);
+                fast.max(zstd::encode_words(len, ADAPTIVE_ZSTD_LEVEL))
             }
             #[cfg(feature = "libzstd")]
             Codec::Libzstd => libzstd_settings(len, level, params.dict).words(),
@@ -164,8 +170,12 @@ impl<'d> Context<'d> {
         let (codec, level) = match self.choice.driver.codec {
             Codec::Adaptive => match select(self.choice.tables.page, self.choice.level, page) {
                 Selected::Raw => (None, 0),
-                Selected::Lz4 => (Some(Codec::Lz4), ADAPTIVE_LZ4_LEVEL),
                 Selected::Zstd => (Some(Codec::Zstd), ADAPTIVE_ZSTD_LEVEL),
+                // tzp has no use for a dictionary, and LZ4 has.
+                Selected::Fast { .. } if self.dict.is_some() => (Some(Codec::Lz4), ADAPTIVE_LZ4_LEVEL),
+                Selected::Fast { tzp_level, limit } => {
+                    return self.encode_fast(tzp_level, limit, scratch.words(), page, dst);
+                }
             },
             codec => (Some(codec), self.choice.level),
         };
@@ -182,6 +192,86 @@ impl<'d> Context<'d> {
         Ok((PageCodec::Raw, self.page_size))
     }
 
+    /// Writes the object of tzp if it has at most `limit` bytes; else that of LZ4 if that has; else the smaller one of both, or
+    /// the page itself. Without a dictionary.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`]: the object is longer than `dst`.
+    fn encode_fast(
+        &self,
+        tzp_level: i32,
+        limit: usize,
+        words: &mut [u64],
+        page: &[u8],
+        dst: &mut [u8],
+    ) -> Result<(PageCodec, usize), Error> {
+        let (words, spare) = words.split_at_mut(words.len() - 2 * Arena::words_for::<u8>(self.page_size));
+        let mut spare = Arena::new(spare);
+        let [spare, second] = [(); 2].map(|()| spare.take::<u8>(self.page_size));
+        if dst.len() >= self.page_size {
+            return Ok(self.encode_fast_at(tzp_level, limit, words, page, &mut dst[..self.page_size], second));
+        }
+        // What a page becomes must not depend on the room, so it is found out elsewhere.
+        let (codec, len) = self.encode_fast_at(tzp_level, limit, words, page, spare, second);
+        dst.get_mut(..len).ok_or(Error::NoSpace)?.copy_from_slice(&spare[..len]);
+        Ok((codec, len))
+    }
+
+    /// [`Context::encode_fast`] into a page of room, with another one to try things in.
+    fn encode_fast_at(
+        &self,
+        tzp_level: i32,
+        limit: usize,
+        words: &mut [u64],
+        page: &[u8],
+        dst: &mut [u8],
+        second: &mut [u8],
+    ) -> (PageCodec, usize) {
+        if let Ok(len) = self.encode_tzp(tzp_level, limit, words, page, dst) {
+            return (PageCodec::Tzp, len);
+        }
+        let tables = &self.choice.tables;
+        let most = self.page_size - 1;
+        dst[0] = LZ4;
+        let lz4 =
+            lz4::compress(tables.lz4, words, ADAPTIVE_LZ4_LEVEL, None, page, &mut dst[1..most]).map(|len| 1 + len);
+        if let Ok(len) = lz4
+            && len <= limit
+        {
+            return (PageCodec::Lz4, len);
+        }
+        // A limit short of the page, so that one without any structure is given up early again.
+        let tzp = self.encode_tzp(tzp_level, most / 16 * 15, words, page, second);
+        match (tzp, lz4) {
+            (Ok(tzp), lz4) if lz4.is_err() || lz4.is_ok_and(|lz4| tzp < lz4) => {
+                dst[..tzp].copy_from_slice(&second[..tzp]);
+                (PageCodec::Tzp, tzp)
+            }
+            (_, Ok(len)) => (PageCodec::Lz4, len),
+            _ => {
+                dst.copy_from_slice(page);
+                (PageCodec::Raw, self.page_size)
+            }
+        }
+    }
+
+    /// Writes the tzp object of a page, of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`]: it is longer than `limit` or `dst`.
+    fn encode_tzp(
+        &self,
+        level: i32,
+        limit: usize,
+        words: &mut [u64],
+        page: &[u8],
+        dst: &mut [u8],
+    ) -> Result<usize, Error> {
+        let (tag, body) = dst.split_first_mut().ok_or(Error::NoSpace)?;
+        *tag = TZP;
+        Ok(1 + tzp::compress(self.choice.tables.tzp, words, level, limit - 1, page, body)?)
+    }
+
     /// Writes tag, dictionary id and stream of one codec.
     fn encode_with(
         &self,
@@ -191,6 +281,11 @@ impl<'d> Context<'d> {
         page: &[u8],
         dst: &mut [u8],
     ) -> Result<(PageCodec, usize), Error> {
+        if codec == Codec::Tzp {
+            // It has no use for a dictionary: the object is one without.
+            let len = self.encode_tzp(level, self.page_size - 1, scratch.words(), page, dst)?;
+            return Ok((PageCodec::Tzp, len));
+        }
         let (tag, codec_out) = match codec {
             Codec::Lz4 => (LZ4, PageCodec::Lz4),
             _ => (ZSTD, PageCodec::Zstd),
@@ -248,6 +343,7 @@ impl<'d> Context<'d> {
                 let dict = self.dictionary(dict_id)?.map(|d| &d.lz4);
                 lz4::decompress(tables.lz4, dict, block, dst)
             }
+            Parsed::Tzp(blocks) => tzp::decompress(tables.tzp, blocks, dst),
             #[cfg(feature = "libzstd")]
             Parsed::Zstd { dict_id, frame } if self.choice.driver.codec == Codec::Libzstd => {
                 let dict = self.dictionary(dict_id)?.map(Dictionary::bytes);
@@ -283,6 +379,7 @@ impl<'d> Context<'d> {
         Ok(match parse(object, self.page_size)? {
             Parsed::Raw(_) => Info { codec: PageCodec::Raw, dict_id: 0, fill: 0 },
             Parsed::Fill(word) => Info { codec: PageCodec::SameFilled, dict_id: 0, fill: word },
+            Parsed::Tzp(_) => Info { codec: PageCodec::Tzp, dict_id: 0, fill: 0 },
             Parsed::Lz4 { dict_id, .. } => Info { codec: PageCodec::Lz4, dict_id, fill: 0 },
             Parsed::Zstd { dict_id, .. } => Info { codec: PageCodec::Zstd, dict_id, fill: 0 },
         })

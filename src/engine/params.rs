@@ -50,6 +50,8 @@ pub struct Tables {
     pub lz4: Table,
     /// Zstandard, both directions.
     pub zstd: Table,
+    /// tzp, both directions.
+    pub tzp: Table,
 }
 
 /// A driver and everything that follows from it.
@@ -92,7 +94,12 @@ impl Choice {
         Ok(Choice {
             driver,
             level: level.unwrap_or(driver.default_level),
-            tables: Tables { page, lz4: table_for(Codec::Lz4)?, zstd: table_for(Codec::Zstd)? },
+            tables: Tables {
+                page,
+                lz4: table_for(Codec::Lz4)?,
+                zstd: table_for(Codec::Zstd)?,
+                tzp: table_for(Codec::Tzp)?,
+            },
         })
     }
 }
@@ -112,6 +119,12 @@ mod tests {
         assert_eq!(choose("zstd", Some(3), None), Ok("zstd-generic"));
         assert_eq!(choose("zstd-generic", Some(19), None), Err(Error::Invalid));
         assert_eq!(choose("zstd", Some(23), None), Err(Error::Invalid));
+        assert_eq!(choose("tzp", None, Some(Backend::Scalar)), Ok("tzp-generic"));
+        assert_eq!(choose("tzp", Some(5), None), Err(Error::Invalid));
+        if Backend::Avx2.is_supported() {
+            assert_eq!(choose("tzp", None, Some(Backend::Avx2)), Ok("tzp-avx2"));
+            assert_eq!(choose("tzp-avx2", None, Some(Backend::Scalar)), Err(Error::Invalid));
+        }
         assert_eq!(choose("lzw", None, None), Err(Error::NotFound));
         assert_eq!(choose("", None, None), Err(Error::NotFound));
         let foreign = if cfg!(target_arch = "x86_64") { Backend::Neon } else { Backend::Avx2 };

@@ -1,4 +1,4 @@
-//! The adaptive choice: an entropy estimate from a sample of the page.
+//! The adaptive choice: what each level tries on a page, and an entropy estimate from a sample of it.
 
 use crate::base::log2::LOG2;
 use crate::dispatch::Table;
@@ -8,11 +8,37 @@ use crate::dispatch::Table;
 pub enum Selected {
     /// Nothing: store it raw.
     Raw,
-    /// LZ4.
-    Lz4,
+    /// tzp at this level if its object has at most this many bytes, else LZ4 if that has, else the shorter one.
+    Fast { tzp_level: i32, limit: usize },
     /// Zstandard.
     Zstd,
 }
+
+/// What one level of `adaptive` does.
+struct Policy {
+    /// From this entropy on (1/256 bit per byte) Zstandard; `None`: never, and no sample is taken.
+    zstd_from: Option<u32>,
+    tzp_level: i32,
+    /// Sixteenths of the unit that a tzp object may take.
+    sixteenths: usize,
+}
+
+/// Levels 1..=9. Up to 5 there is no Zstandard: a page that tzp holds in a share of the unit is tzp's; of the others LZ4's, if
+/// that holds it in as much, else the shorter one's. A smaller share gives more pages to the better of the two and makes
+/// more pages pay for both (docs/PERFORMANCE.md has the figures). From 6 on entropy decides first, about Zstandard, which
+/// saves the more over LZ4 the higher it is: 60 bytes a page at 1 bit, 400 at 2, 540 at 3, 620 at 4, 700 above 5. Level 9
+/// is Zstandard alone.
+static POLICIES: [Policy; 9] = [
+    Policy { zstd_from: None, tzp_level: 1, sixteenths: 14 },
+    Policy { zstd_from: None, tzp_level: 1, sixteenths: 12 },
+    Policy { zstd_from: None, tzp_level: 2, sixteenths: 12 },
+    Policy { zstd_from: None, tzp_level: 3, sixteenths: 10 },
+    Policy { zstd_from: None, tzp_level: 3, sixteenths: 8 },
+    Policy { zstd_from: Some(4 * ONE_BIT), tzp_level: 4, sixteenths: 8 },
+    Policy { zstd_from: Some(5 * ONE_BIT / 2), tzp_level: 4, sixteenths: 8 },
+    Policy { zstd_from: Some(ONE_BIT), tzp_level: 4, sixteenths: 8 },
+    Policy { zstd_from: Some(0), tzp_level: 4, sixteenths: 8 },
+];
 
 /// Pieces of the sample, evenly spread over the page.
 const PIECES: usize = 8;
@@ -48,22 +74,15 @@ pub fn entropy(table: Table, page: &[u8]) -> u32 {
 /// compressed data lies within 0.05 of 8.
 const RAW_FROM: u32 = 8 * ONE_BIT - ONE_BIT / 4;
 
-/// Per level 1..=9: from this entropy on (1/256 bit per byte) Zstandard, below it LZ4. What Zstandard saves over LZ4 grows
-/// with the entropy: 60 bytes a page at 1 bit, 400 at 2, 540 at 3, 620 at 4, 700 above 5. The bounds are 5.25, 4.75, 4,
-/// 3.25, 2.5, 1.75 and 0.75 bits, which give Zstandard a tenth, a quarter, 42, 61, 79, 88 and 96 in a hundred pages of
-/// the larger corpus; the outer levels are one codec each.
-const ZSTD_FROM: [u32; 9] = [u32::MAX, 1344, 1216, 1024, 832, 640, 448, 192, 0];
-
 /// Returns what the adaptive algorithm tries on a page at this level (1..=9).
 pub fn select(table: Table, level: i32, page: &[u8]) -> Selected {
-    let entropy = entropy(table, page);
-    let slot = usize::try_from(level - 1).unwrap_or(0).min(ZSTD_FROM.len() - 1);
-    if entropy >= RAW_FROM {
-        Selected::Raw
-    } else if entropy >= ZSTD_FROM[slot] {
-        Selected::Zstd
-    } else {
-        Selected::Lz4
+    let slot = usize::try_from(level - 1).unwrap_or(0).min(POLICIES.len() - 1);
+    let policy = &POLICIES[slot];
+    let fast = Selected::Fast { tzp_level: policy.tzp_level, limit: page.len() / 16 * policy.sixteenths };
+    match policy.zstd_from.map(|from| (from, entropy(table, page))) {
+        Some((_, entropy)) if entropy >= RAW_FROM => Selected::Raw,
+        Some((from, entropy)) if entropy >= from => Selected::Zstd,
+        _ => fast,
     }
 }
 
@@ -94,13 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn the_extremes_of_the_levels_are_one_codec_each() {
+    fn entropy_decides_about_zstandard_from_level_six_on_and_level_nine_knows_nothing_else() {
         let table = Table::best();
         for bits in [1u32, 2, 3, 5] {
             let page = page(|i| noise(i) & ((1 << bits) - 1) as u8);
-            assert_eq!(select(table, 1, &page), Selected::Lz4);
+            for level in 1..=5 {
+                assert!(matches!(select(table, level, &page), Selected::Fast { .. }));
+            }
+            assert_eq!(select(table, 6, &page) == Selected::Zstd, bits > 4);
+            assert_eq!(select(table, 7, &page) == Selected::Zstd, bits > 2);
             assert_eq!(select(table, 9, &page), Selected::Zstd);
         }
-        assert_eq!(select(table, 9, &page(noise)), Selected::Raw);
+        assert_eq!(select(table, 6, &page(noise)), Selected::Raw);
+        assert_eq!(select(table, 5, &page(noise)), Selected::Fast { tzp_level: 3, limit: 2048 });
     }
 }

@@ -15,6 +15,8 @@ pub enum PageCodec {
     Lz4 = 2,
     /// A Zstandard frame.
     Zstd = 3,
+    /// A tzp block, or several for a unit of more than 4096 bytes.
+    Tzp = 4,
 }
 
 /// Entries of the per-codec counters; larger than the number of codecs, so that the C struct keeps its shape.

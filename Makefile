@@ -39,7 +39,7 @@ SCAN_HEADERS := $(wildcard examples/tzram_scan/*.h)
 
 TESTS  := test-rust test-rust-without-libzstd test-boundary test-c test-readme
 CHECKS := check-fmt check-clippy check-doc check-header check-symbols check-archive check-layers check-words \
-          check-footprint check-conformance check-demo
+          check-footprint check-conformance check-demo check-asan
 
 .DELETE_ON_ERROR:
 .PHONY: all header test bench demo install uninstall dist clean check test-emulated help FORCE \
@@ -179,7 +179,9 @@ check-words:
 check-footprint: library
 	tools/footprint --limit 1536 $(B)/$(SOFILE)
 	$(MAKE) --no-print-directory B=$(B)/without-libzstd LIBZSTD=0 $(B)/without-libzstd/$(SOFILE)
-	tools/footprint --limit 600 $(B)/without-libzstd/$(SOFILE)
+	tools/footprint --limit 700 $(B)/without-libzstd/$(SOFILE)
+check-asan:
+	tools/check-asan
 check-conformance: all
 	tools/with-install tools/check-conformance
 check-demo: all

@@ -6,8 +6,12 @@
 //! time); its time is the median of the rounds, in CPU time of the one pinned thread. Sizes count at most a page per
 //! page: what does not shrink is stored raw, as zram does it. Every page is restored and compared before any timing.
 //!
+//! The hot table is for a page that the caller has just touched: groups of 32 pages are read once, then every row in turn
+//! compresses the group, reads it again for the others, and restores it. A round is all groups.
+//!
 //! Environment: TZRAM_PAGES (folder with more pages), TZRAM_BENCH_ROUNDS (default 9), TZRAM_BENCH_PAGES (most pages
-//! taken, default 6000).
+//! taken, default 6000), TZRAM_BENCH_ROWS (only rows whose name contains one of these words, the peers always; and no
+//! tables but those of pages).
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -153,6 +157,10 @@ impl Workload {
         Workload { data: units.concat(), unit, order, evict: vec![1; 64 << 20] }
     }
 
+    fn unit_at(&self, i: usize) -> &[u8] {
+        &self.data[i * self.unit..(i + 1) * self.unit]
+    }
+
     fn evict(&mut self) {
         for line in self.evict.chunks_exact_mut(64) {
             line[0] = line[0].wrapping_add(1);
@@ -174,7 +182,7 @@ fn run(title: &str, work: &mut Workload, mut rows: Vec<Row>) {
             work.evict();
             let start = now();
             for &i in &work.order {
-                let src = &work.data[i * unit..(i + 1) * unit];
+                let src = work.unit_at(i);
                 let len = row.codec.compress(src, &mut out).filter(|&len| len < unit).unwrap_or(unit);
                 let object = if len < unit { &out[..len] } else { src };
                 store[i * unit..i * unit + len].copy_from_slice(object);
@@ -191,7 +199,7 @@ fn run(title: &str, work: &mut Workload, mut rows: Vec<Row>) {
                     back.copy_from_slice(object);
                 }
                 if round == 0 {
-                    assert!(back == work.data[i * unit..(i + 1) * unit], "{}: unit {i} differs", row.name);
+                    assert!(back == work.unit_at(i), "{}: unit {i} differs", row.name);
                 }
             }
             if round == 0 {
@@ -202,10 +210,73 @@ fn run(title: &str, work: &mut Workload, mut rows: Vec<Row>) {
             }
         }
     }
-    println!("\n### {title}: {count} units of {unit} bytes, {rounds} rounds\n");
+    print_table(&format!("{title}: {count} units of {unit} bytes, {rounds} rounds"), count, unit, &rows);
+}
+
+/// Pages of a hot group.
+const GROUP: usize = 32;
+
+/// As [`run`], but everything is in the cache: see the top.
+fn run_hot(work: &Workload, mut rows: Vec<Row>) {
+    let rounds = env("TZRAM_BENCH_ROUNDS", 9);
+    let unit = work.unit;
+    let groups: Vec<Vec<u8>> = work
+        .order
+        .chunks_exact(GROUP)
+        .map(|group| group.iter().flat_map(|&i| work.unit_at(i)).copied().collect())
+        .collect();
+    let count = groups.len() * GROUP;
+    let mut store = vec![0u8; GROUP * (unit + 64)];
+    let mut lengths = [0usize; GROUP];
+    let (mut out, mut back) = (vec![0u8; unit * 2 + 1024], vec![0u8; GROUP * unit]);
+    for round in 0..=rounds {
+        let mut times = vec![(0.0, 0.0); rows.len()];
+        for (g, group) in groups.iter().enumerate() {
+            for turn in 0..rows.len() {
+                let at = (turn + g + round) % rows.len();
+                let row = &mut rows[at];
+                back.copy_from_slice(group);
+                let start = now();
+                for ((src, object), length) in
+                    group.chunks_exact(unit).zip(store.chunks_exact_mut(unit + 64)).zip(&mut lengths)
+                {
+                    let len = row.codec.compress(src, &mut out).filter(|&len| len < unit).unwrap_or(unit);
+                    object[..len].copy_from_slice(if len < unit { &out[..len] } else { src });
+                    *length = len;
+                }
+                let compressed = now();
+                for ((back, object), &len) in
+                    back.chunks_exact_mut(unit).zip(store.chunks_exact(unit + 64)).zip(&lengths)
+                {
+                    if len < unit {
+                        row.codec.decompress(&object[..len], back);
+                    } else {
+                        back.copy_from_slice(&object[..len]);
+                    }
+                }
+                times[at].0 += compressed - start;
+                times[at].1 += now() - compressed;
+                if round == 0 {
+                    assert!(back == *group, "{}: group {g} differs", row.name);
+                    row.bytes += lengths.iter().sum::<usize>();
+                }
+            }
+        }
+        if round > 0 {
+            for (row, time) in rows.iter_mut().zip(times) {
+                row.compress.push(time.0 / count as f64);
+                row.decompress.push(time.1 / count as f64);
+            }
+        }
+    }
+    print_table(&format!("Hot pages: {count} units of {unit} bytes, {rounds} rounds"), count, unit, &rows);
+}
+
+fn print_table(title: &str, count: usize, unit: usize, rows: &[Row]) {
+    println!("\n### {title}\n");
     println!("| codec | ratio | size against peer | compress ns | x peer | decompress ns | x peer | peer |");
     println!("|---|--:|--:|--:|--:|--:|--:|---|");
-    for row in &rows {
+    for row in rows {
         let peer = &rows[row.peer];
         let against = |ours: &[f64], theirs: &[f64]| {
             median(&ours.iter().zip(theirs).map(|(ours, theirs)| theirs / ours).collect::<Vec<_>>())
@@ -247,12 +318,85 @@ fn rows(unit: usize, dense: bool) -> Vec<Row> {
     for &level in zstd {
         rows.push(row(&format!("zstd-generic {level}"), 2, stream("zstd-generic", level)));
     }
+    rows.extend(tzp_rows(unit, dense));
     rows.push(row("page lz4", 1, page("lz4", None, unit)));
     rows.push(row("page zstd", 2, page("zstd", None, unit)));
-    for level in if dense { &[1, 5, 9][..] } else { &[5] } {
+    for level in if dense { &[1, 3, 5, 6, 7, 9][..] } else { &[5] } {
         rows.push(row(&format!("page adaptive {level}"), 1, page("adaptive", Some(*level), unit)));
     }
+    if Backend::Avx2.is_supported() {
+        rows.push(row("page adaptive 5 avx2", 1, forced("adaptive", 5, Backend::Avx2, unit)));
+    }
+    chosen(rows)
+}
+
+/// tzp at every level with AVX2 (or the best backend of a CPU that has none), at the default one with every backend.
+fn tzp_rows(unit: usize, dense: bool) -> Vec<Row> {
+    let backends: Vec<Backend> = Backend::ALL.into_iter().filter(|backend| backend.is_supported()).collect();
+    let main = if Backend::Avx2.is_supported() { Backend::Avx2 } else { backends[0] };
+    let mut rows = Vec::new();
+    for backend in backends {
+        let levels = match dense {
+            true if backend == main => &[1, 2, 3, 4][..],
+            _ => &[2],
+        };
+        for &level in levels {
+            rows.push(row(&format!("page tzp {level} {}", backend.name()), 1, forced("tzp", level, backend, unit)));
+        }
+    }
     rows
+}
+
+fn forced(alg: &'static str, level: i32, backend: Backend, unit: usize) -> Box<dyn Codec> {
+    let builder = PageCompressor::builder().driver(alg).level(level).backend(backend).page_size(unit);
+    Box::new(Page(builder.build().expect("supported")))
+}
+
+/// For every program: ratios, and on how many of its pages tzp is better than LZ4 and on how many much worse.
+fn programs(sets: &[corpus::Set]) {
+    println!("\n### Programs: pages of 4096 bytes that are not same-filled\n");
+    println!(
+        "| program | pages | liblz4 | tzp 2 | tzp 4 | adaptive 5 | tzp 2 no larger than liblz4 | more than 10 % larger |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|");
+    let mut codecs: Vec<Box<dyn Codec>> = vec![
+        Box::new(Liblz4 { hc: None }),
+        page("tzp", Some(2), 4096),
+        page("tzp", Some(4), 4096),
+        page("adaptive", Some(5), 4096),
+    ];
+    let mut out = vec![0; 3 * 4096];
+    for set in sets {
+        let pages: Vec<&[u8]> = set.bytes.chunks_exact(4096).filter(|page| !corpus::same_filled(page)).collect();
+        let (mut totals, mut better, mut worse) = ([0; 4], 0, 0);
+        for page in &pages {
+            let mut sizes = [0; 4];
+            for ((codec, size), total) in codecs.iter_mut().zip(&mut sizes).zip(&mut totals) {
+                *size = codec.compress(page, &mut out).unwrap_or(4096).min(4096);
+                *total += *size;
+            }
+            better += usize::from(sizes[1] <= sizes[0]);
+            worse += usize::from(sizes[1] * 10 > sizes[0] * 11);
+        }
+        let ratios = totals.map(|total| format!("{:.2}", (pages.len() * 4096) as f64 / total as f64)).join(" | ");
+        let share = |count: usize| count * 100 / pages.len().max(1);
+        println!("| {} | {} | {ratios} | {} % | {} % |", set.name, pages.len(), share(better), share(worse));
+    }
+}
+
+/// The rows of the hot table, with the same peers.
+fn hot_rows() -> Vec<Row> {
+    let hot = |row: &Row| {
+        row.name.starts_with("page ") || row.peer > 0 && !row.name.contains('-') || row.name.contains("c 1")
+    };
+    rows(4096, true).into_iter().filter(hot).collect()
+}
+
+/// The peers, and the rows that TZRAM_BENCH_ROWS names.
+fn chosen(rows: Vec<Row>) -> Vec<Row> {
+    let Ok(words) = std::env::var("TZRAM_BENCH_ROWS") else { return rows };
+    let named = |name: &str| words.split_whitespace().any(|word| name.contains(word));
+    rows.into_iter().enumerate().filter(|(i, row)| *i <= 2 || named(&row.name)).map(|(_, row)| row).collect()
 }
 
 /// Same-filled pages, hot, each backend: their own row, in no average.
@@ -296,7 +440,7 @@ fn footprint() {
     let (c, d) = used.sizes();
     println!("| libzstd 1 CCtx + DCtx | {c} + {d} | |");
     let sets = corpus::load();
-    for (alg, levels) in [(c"lz4", &[1, 2, 9][..]), (c"zstd", &[-5, 1, 3]), (c"adaptive", &[5])] {
+    for (alg, levels) in [(c"lz4", &[1, 2, 9][..]), (c"zstd", &[-5, 1, 3]), (c"tzp", &[2]), (c"adaptive", &[5])] {
         for unit in [4096, 65536] {
             for &level in levels {
                 let params =
@@ -339,7 +483,13 @@ fn main() {
         let all = sets.iter().flat_map(|set| set.bytes.chunks_exact(unit));
         all.filter(|unit| !corpus::same_filled(unit)).map(<[u8]>::to_vec).collect()
     };
-    run("Pages", &mut Workload::new(units(4096), 4096, most), rows(4096, true));
+    let mut pages = Workload::new(units(4096), 4096, most);
+    run("Pages", &mut pages, rows(4096, true));
+    run_hot(&pages, hot_rows());
+    if std::env::var_os("TZRAM_BENCH_ROWS").is_some() {
+        return;
+    }
+    programs(&sets);
     run("Units of 64 KiB", &mut Workload::new(units(65536), 65536, most / 16), rows(65536, false));
     same_filled();
     footprint();

@@ -7,7 +7,8 @@ use tzram::{Algorithm, Compressor, Dictionary, Error, PageCodec, PageCompressor}
 
 const DRIVERS: &[(&str, &[i32])] = &[
     ("adaptive", &[1, 5, 9]),
-    ("lz4-generic", &[-4, 1, 2, 6, 9]),
+    ("lz4-generic", &[-3, 1, 2, 6, 9]),
+    ("lz4", &[-1, 1]),
     ("zstd-generic", &[-5, 1, 3]),
     #[cfg(feature = "libzstd")]
     ("zstd-libzstd", &[1, 19]),

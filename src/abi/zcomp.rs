@@ -58,11 +58,13 @@ impl Engine {
 }
 
 /// The names that have a table; the functions of table `N` know their name by its place here.
-const NAMES: [&CStr; 12] = [
+const NAMES: [&CStr; 14] = [
     c"adaptive",
     c"adaptive-generic",
     c"lz4",
     c"lz4-generic",
+    c"lz4-neon",
+    c"lz4-avx2",
     c"zstd",
     c"zstd-generic",
     c"zstd-libzstd",
@@ -86,6 +88,8 @@ static OPS: [tzram_zcomp_ops; NAMES.len()] = [
     table::<9>(),
     table::<10>(),
     table::<11>(),
+    table::<12>(),
+    table::<13>(),
 ];
 
 const fn table<const N: usize>() -> tzram_zcomp_ops {

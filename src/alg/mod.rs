@@ -73,17 +73,11 @@ pub static DRIVERS: &[Driver] = &[
         max_level: 9,
         default_level: 5,
     },
-    Driver {
-        alg: c"lz4",
-        name: c"lz4-generic",
-        priority: 100,
-        backend: Backend::Scalar,
-        codec: Codec::Lz4,
-        built: true,
-        min_level: lz4::MIN_LEVEL,
-        max_level: lz4::MAX_LEVEL,
-        default_level: lz4::DEFAULT_LEVEL,
-    },
+    #[cfg(target_arch = "x86_64")]
+    lz4_driver(c"lz4-avx2", 200, Backend::Avx2),
+    #[cfg(target_arch = "aarch64")]
+    lz4_driver(c"lz4-neon", 200, Backend::Neon),
+    lz4_driver(c"lz4-generic", 100, Backend::Scalar),
     #[cfg(target_arch = "x86_64")]
     tzp_driver(c"tzp-avx512", 300, Backend::Avx512),
     #[cfg(target_arch = "x86_64")]
@@ -114,6 +108,21 @@ pub static DRIVERS: &[Driver] = &[
         default_level: 3,
     },
 ];
+
+/// A driver of LZ4: likewise.
+const fn lz4_driver(name: &'static CStr, priority: i32, backend: Backend) -> Driver {
+    Driver {
+        alg: c"lz4",
+        name,
+        priority,
+        backend,
+        codec: Codec::Lz4,
+        built: true,
+        min_level: lz4::MIN_LEVEL,
+        max_level: lz4::MAX_LEVEL,
+        default_level: lz4::DEFAULT_LEVEL,
+    }
+}
 
 /// A driver of tzp: its kernels exist once for each backend.
 const fn tzp_driver(name: &'static CStr, priority: i32, backend: Backend) -> Driver {

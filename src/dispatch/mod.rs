@@ -2,6 +2,7 @@
 
 use crate::arch;
 use crate::base::{Backend, Error};
+use crate::kernel::lz4_encode::lanes::Pace;
 use crate::kernel::lz4_encode::{History, chain};
 use crate::kernel::table::Kernels;
 pub use crate::kernel::zstd_huff_decode::Streams;
@@ -144,6 +145,12 @@ impl Table {
         unsafe { (self.0.lz4_encode_fast)(scratch, acceleration, history, src, dst) }
     }
 
+    /// [`crate::kernel::lz4_encode::lanes::encode`].
+    pub fn lz4_encode_lanes(self, scratch: &mut [u64], pace: Pace, src: &[u8], dst: &mut [u8]) -> Option<usize> {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.lz4_encode_lanes)(scratch, pace, src, dst) }
+    }
+
     /// [`crate::kernel::lz4_encode::dense::encode`].
     pub fn lz4_encode_dense(
         self,
@@ -268,6 +275,32 @@ mod tests {
             }
         }
         unit
+    }
+
+    #[test]
+    fn every_table_writes_the_lz4_blocks_of_portable_code() {
+        let scalar = Table::of(Backend::Scalar).expect("a table of every target");
+        let mut random = Random(2);
+        let mut scratch = vec![u64::MAX; crate::kernel::lz4_encode::lanes::words(usize::MAX)];
+        for round in 0..60 {
+            let mut unit = two_pages(&mut random, round % 60);
+            unit.truncate([4096, 8192, 4096 + 77, 5000, 60 + round, 4095][round % 6]);
+            for pace in [Pace::Every, Pace::Second, Pace::Fourth, Pace::FourthLong] {
+                let mut block = |table: Table| {
+                    let mut dst = vec![0; unit.len() * 2];
+                    let len = table.lz4_encode_lanes(&mut scratch, pace, &unit, &mut dst).expect("room");
+                    dst.truncate(len);
+                    dst
+                };
+                let wanted = block(scalar);
+                let mut back = vec![0; unit.len()];
+                assert_eq!(scalar.lz4_decode(&[], &wanted, &mut back), Ok(unit.len()));
+                assert_eq!(back, unit);
+                for table in Table::all() {
+                    assert_eq!(block(table), wanted, "{} round {round} {pace:?}", table.backend().name());
+                }
+            }
+        }
     }
 
     #[test]

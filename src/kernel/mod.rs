@@ -15,6 +15,7 @@ pub mod histogram;
 pub mod libzstd;
 pub mod lz4_decode;
 pub mod lz4_encode;
+pub mod lz4_isa;
 pub mod match_len;
 pub mod same_fill;
 pub mod scratch;

@@ -1,5 +1,6 @@
 //! The list of kernels, and the macro that instantiates the generic ones for an instruction set.
 
+use super::lz4_encode::lanes::Pace;
 use super::lz4_encode::{History, chain};
 use super::zstd_huff_decode::Streams;
 use super::zstd_match::{DenseTables, Found, Job, Parse};
@@ -10,6 +11,8 @@ use crate::base::{Backend, Error};
 /// The encoders have these arguments: scratch, the setting, the dictionary, the input, the room for the block; they return
 /// the length of the block, or `None` if the room does not hold it.
 pub type Lz4Encode<Setting> = unsafe fn(&mut [u64], Setting, Option<History<'_>>, &[u8], &mut [u8]) -> Option<usize>;
+/// See [`super::lz4_encode::lanes::encode`].
+pub type Lz4EncodeLanes = unsafe fn(scratch: &mut [u64], pace: Pace, src: &[u8], dst: &mut [u8]) -> Option<usize>;
 /// See [`super::lz4_decode::decode`].
 pub type Lz4Decode = unsafe fn(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error>;
 /// See [`super::zstd_seq_encode::encode`].
@@ -55,6 +58,8 @@ pub struct Kernels {
     pub zstd_seq_encode: SeqEncode,
     /// [`super::lz4_encode::fast::encode`].
     pub lz4_encode_fast: Lz4Encode<u32>,
+    /// [`super::lz4_encode::lanes::encode`].
+    pub lz4_encode_lanes: Lz4EncodeLanes,
     /// [`super::lz4_encode::dense::encode`].
     pub lz4_encode_dense: Lz4Encode<()>,
     /// [`super::lz4_encode::chain::encode`].
@@ -123,3 +128,22 @@ macro_rules! instantiate_tzp_kernels {
     };
 }
 pub(crate) use instantiate_tzp_kernels;
+
+/// Writes the shells of the LZ4 kernels for an instruction set.
+macro_rules! instantiate_lz4_kernels {
+    ($isa:ty, [$(#[$features:meta])*]) => {
+        $(#[$features])*
+        unsafe fn encode_lanes(
+            scratch: &mut [u64],
+            pace: crate::kernel::lz4_encode::lanes::Pace,
+            src: &[u8],
+            dst: &mut [u8],
+        ) -> Option<usize> {
+            // SAFETY: this shell enables the features of the instruction set (I).
+            unsafe { crate::kernel::lz4_encode::lanes::encode::<$isa>(scratch, pace, src, dst) }
+        }
+        /// The fast encoder.
+        pub const ENCODE_LANES: crate::kernel::table::Lz4EncodeLanes = encode_lanes;
+    };
+}
+pub(crate) use instantiate_lz4_kernels;

@@ -1,13 +1,14 @@
 //! Compression: from a level to an encoder.
 
 use super::Dict;
-use crate::base::Error;
 use crate::base::format::lz4::MAX_INPUT;
+use crate::base::{Backend, Error};
 use crate::dispatch::Table;
+use crate::kernel::lz4_encode::lanes::{self, Pace};
 use crate::kernel::lz4_encode::{chain, dense, fast, optimal};
 
 /// The fastest level.
-pub const MIN_LEVEL: i32 = -16;
+pub const MIN_LEVEL: i32 = -3;
 /// The densest level.
 pub const MAX_LEVEL: i32 = 9;
 /// The level that 0 stands for.
@@ -16,24 +17,25 @@ pub const DEFAULT_LEVEL: i32 = 1;
 /// An encoder and its setting.
 #[derive(Clone, Copy)]
 enum Method {
-    Fast { acceleration: u32 },
+    /// Greedy: `pace` where there are vectors and no dictionary, else a search whose first step is `step`.
+    Fast {
+        pace: Pace,
+        step: u32,
+    },
     Dense,
     Chain(chain::Effort),
-    Optimal { depth: u32 },
+    Optimal {
+        depth: u32,
+    },
 }
-
-/// First step of the search at level -1, -2 and so on.
-///
-/// Pages are full of aligned words, so the steps 7 and 15 gave larger blocks than 8 and 16 do on the pages of
-/// tests/corpus, and 9, 11 and 13 hardly smaller ones than the next even step: they are left out, and each level is
-/// less dense than the one before it.
-const ACCELERATIONS: [u32; MIN_LEVEL.unsigned_abs() as usize] =
-    [2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48];
 
 /// The encoder of a level; levels out of range are the nearest one.
 const fn method(level: i32) -> Method {
     match level {
-        0 | 1 => Method::Fast { acceleration: 1 },
+        0 | 1 => Method::Fast { pace: Pace::Every, step: 1 },
+        -1 => Method::Fast { pace: Pace::Second, step: 2 },
+        -2 => Method::Fast { pace: Pace::Fourth, step: 4 },
+        i32::MIN..-2 => Method::Fast { pace: Pace::FourthLong, step: 5 },
         2 => Method::Dense,
         3 => Method::Chain(chain::Effort { depth: 4, ahead: 1, enough: 32 }),
         4 => Method::Chain(chain::Effort { depth: 8, ahead: 1, enough: 64 }),
@@ -41,11 +43,7 @@ const fn method(level: i32) -> Method {
         6 => Method::Chain(chain::Effort { depth: 32, ahead: 2, enough: 128 }),
         7 => Method::Chain(chain::Effort { depth: 128, ahead: 2, enough: 256 }),
         8 => Method::Optimal { depth: 16 },
-        _ if level > 8 => Method::Optimal { depth: 256 },
-        _ => {
-            let steps = if level < MIN_LEVEL { MIN_LEVEL } else { level };
-            Method::Fast { acceleration: ACCELERATIONS[steps.unsigned_abs() as usize - 1] }
-        }
+        9.. => Method::Optimal { depth: 256 },
     }
 }
 
@@ -64,7 +62,10 @@ pub const fn bound(len: usize) -> usize {
 /// level 2; 40, 256, 256 KiB at levels 3 to 7; 96, 1152, 1152 KiB (and 8 bytes) at levels 8 and 9.
 pub const fn encode_words(max_len: usize, level: i32) -> usize {
     match method(level) {
-        Method::Fast { .. } => fast::words(max_len),
+        Method::Fast { .. } => {
+            let (a, b) = (fast::words(max_len), lanes::words(max_len));
+            if a > b { a } else { b }
+        }
         Method::Dense => dense::words(max_len),
         Method::Chain(_) => chain::words(max_len),
         Method::Optimal { .. } => optimal::words(max_len),
@@ -96,7 +97,10 @@ pub fn compress(
     }
     let history = dict.filter(|dict| !dict.content().is_empty()).map(Dict::history);
     let written = match method(level) {
-        Method::Fast { acceleration } => table.lz4_encode_fast(scratch, acceleration, history, src, dst),
+        Method::Fast { pace, .. } if history.is_none() && table.backend() != Backend::Scalar => {
+            table.lz4_encode_lanes(scratch, pace, src, dst)
+        }
+        Method::Fast { step, .. } => table.lz4_encode_fast(scratch, step, history, src, dst),
         Method::Dense => table.lz4_encode_dense(scratch, history, src, dst),
         Method::Chain(effort) => table.lz4_encode_chain(scratch, effort, history, src, dst),
         Method::Optimal { depth } => table.lz4_encode_optimal(scratch, depth, history, src, dst),

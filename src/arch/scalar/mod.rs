@@ -1,5 +1,6 @@
 //! Portable code: an 8-byte word stands for the register.
 
+mod lz4;
 mod tzp;
 
 #[cfg(target_arch = "x86_64")]
@@ -65,6 +66,7 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     lz4_encode_chain: crate::kernel::lz4_encode::chain::encode,
     lz4_encode_optimal: crate::kernel::lz4_encode::optimal::encode,
     lz4_decode: crate::kernel::lz4_decode::decode,
+    lz4_encode_lanes: lz4::ENCODE_LANES,
     tzp_encode: tzp::ENCODE,
     tzp_decode: tzp::DECODE,
 };

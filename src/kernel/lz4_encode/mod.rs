@@ -7,6 +7,7 @@
 pub mod chain;
 pub mod dense;
 pub mod fast;
+pub mod lanes;
 pub mod optimal;
 pub mod tree;
 

@@ -1,5 +1,6 @@
-//! NEON. The kernels of LZ4 and Zstandard are inherited from the scalar table.
+//! NEON. The kernels of Zstandard, LZ4's other encoders and its decoder are inherited from the scalar table.
 
+mod lz4;
 mod tzp;
 
 use core::arch::aarch64::{
@@ -56,6 +57,7 @@ pub static KERNELS: Kernels = Kernels {
     backend: Backend::Neon,
     same_fill,
     fill,
+    lz4_encode_lanes: lz4::ENCODE_LANES,
     tzp_encode: tzp::ENCODE,
     tzp_decode: tzp::DECODE,
     ..scalar::TABLE

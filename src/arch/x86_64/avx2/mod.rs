@@ -1,5 +1,7 @@
-//! AVX2 with BMI1, BMI2, LZCNT and POPCNT. The kernels of LZ4 and Zstandard are inherited from the scalar table.
+//! AVX2 with BMI1, BMI2, LZCNT and POPCNT. The kernels of Zstandard, LZ4's
+//! other encoders and its decoder are inherited from the scalar table.
 
+mod lz4;
 mod tzp;
 
 use core::arch::x86_64::{
@@ -58,6 +60,7 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     backend: Backend::Avx2,
     same_fill,
     fill,
+    lz4_encode_lanes: lz4::ENCODE_LANES,
     tzp_encode: tzp::ENCODE,
     tzp_decode: tzp::DECODE,
     ..scalar::TABLE

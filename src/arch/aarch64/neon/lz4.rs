@@ -1,0 +1,131 @@
+//! The LZ4 kernels in 128-bit registers.
+
+use core::arch::aarch64::{
+    uint32x4_t, vaddq_u32, vaddvq_u16, vandq_u16, vandq_u32, vbslq_u32, vceqq_u8, vceqzq_u32, vcombine_u16,
+    vdupq_n_s32, vdupq_n_u16, vdupq_n_u32, veorq_u32, vget_lane_u64, vld1q_lane_u32, vld1q_u8, vld1q_u16, vld1q_u32,
+    vmaxq_u16, vmlaq_u32, vmovn_u32, vmulq_u32, vqtbl1q_u8, vreinterpret_u64_u8, vreinterpretq_u16_u8,
+    vreinterpretq_u16_u32, vreinterpretq_u32_u8, vreinterpretq_u32_u16, vshlq_u32, vshrn_n_u16, vshrq_n_u32,
+    vst1q_lane_u32, vst1q_u16, vst1q_u32, vsubq_u16,
+};
+
+use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
+use crate::kernel::table::instantiate_lz4_kernels;
+
+/// NEON.
+pub struct Neon;
+
+/// The first four bytes of four positions, and the bytes of the key behind those, each in a 32-bit lane.
+///
+/// # Safety
+/// Invariant I; `4 * STRIDE + 8` bytes, and 16, are readable at `src`.
+#[inline(always)]
+unsafe fn keys<const STRIDE: usize, const KEY: usize>(src: *const u8) -> (uint32x4_t, uint32x4_t) {
+    const Z: u8 = 255;
+    // SAFETY: the caller's shell enables NEON (I); the loads are of 16 bytes at `src`, and with a stride of 4 also 4 bytes behind
+    // it (S).
+    unsafe {
+        let bytes = vld1q_u8(src);
+        let (words, fifth) = match STRIDE {
+            1 => ([0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6], [4, Z, Z, Z, 5, Z, Z, Z, 6, Z, Z, Z, 7, Z, Z, Z]),
+            2 => ([0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9], [4, Z, Z, Z, 6, Z, Z, Z, 8, Z, Z, Z, 10, Z, Z, Z]),
+            _ => {
+                let next = vreinterpretq_u32_u8(vld1q_u8(src.add(4)));
+                let next = if KEY == 8 { next } else { vandq_u32(next, vdupq_n_u32(0xFF)) };
+                return (vreinterpretq_u32_u8(bytes), next);
+            }
+        };
+        let pick = |pattern: [u8; 16]| vreinterpretq_u32_u8(vqtbl1q_u8(bytes, vld1q_u8(pattern.as_ptr())));
+        (pick(words), pick(fifth))
+    }
+}
+
+impl Isa for Neon {
+    #[inline(always)]
+    unsafe fn common32(a: *const u8, b: *const u8) -> usize {
+        // SAFETY: the caller's shell enables NEON (I); 32 bytes are readable at both, by the contract of `Isa::common32` (S).
+        unsafe {
+            // Four bits of each byte, which a narrowing shift leaves of a comparison: NEON has no movemask.
+            let half = |at: usize| {
+                let equal = vceqq_u8(vld1q_u8(a.add(at)), vld1q_u8(b.add(at)));
+                let narrow = vshrn_n_u16::<4>(vreinterpretq_u16_u8(equal));
+                (!vget_lane_u64::<0>(vreinterpret_u64_u8(narrow))).trailing_zeros() as usize / 4
+            };
+            let first = half(0);
+            if first < 16 { first } else { 16 + half(16) }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scan<const STRIDE: usize, const KEY: usize, const BITS: u32>(
+        src: *const u8,
+        position: usize,
+        table: *mut u32,
+        distances: *mut u16,
+    ) -> u64 {
+        let mut hashes = [0u32; BLOCK];
+        let mut found = 0;
+        // SAFETY: the caller's shell enables NEON (I). The reads are those of the contract (S); stores to `hashes` and `distances`
+        // are of 4 or 8 elements from multiples of that (D).
+        unsafe {
+            // All hashes are stored before the first exchange, which then does not wait for them.
+            for first in (0..BLOCK).step_by(4) {
+                let (words, rest) = keys::<STRIDE, KEY>(src.add(first * STRIDE));
+                let hash = vmulq_u32(words, vdupq_n_u32(MULTIPLIERS[0]));
+                let hash = vmlaq_u32(hash, rest, vdupq_n_u32(MULTIPLIERS[1]));
+                vst1q_u32(hashes.as_mut_ptr().add(first), hash);
+            }
+            let ramp = vmulq_u32(vld1q_u32([0, 1, 2, 3].as_ptr()), vdupq_n_u32(STRIDE as u32));
+            let mut positions = vaddq_u32(ramp, vdupq_n_u32(position as u32));
+            let weights = vld1q_u16([1, 2, 4, 8, 16, 32, 64, 128].as_ptr());
+            for first in (0..BLOCK).step_by(8) {
+                let mut met = [vdupq_n_u32(0); 2];
+                let mut same = [vdupq_n_u32(0); 2];
+                for half in 0..2 {
+                    let at = first + 4 * half;
+                    let tag = vshlq_u32(vld1q_u32(hashes.as_ptr().add(at)), vdupq_n_s32(BITS as i32));
+                    let new = vbslq_u32(vdupq_n_u32(0xFFFF_0000), tag, positions);
+                    positions = vaddq_u32(positions, vdupq_n_u32(4 * STRIDE as u32));
+                    let old = exchange::<BITS>(table, &hashes, at, new);
+                    same[half] = vceqzq_u32(vshrq_n_u32::<16>(veorq_u32(new, old)));
+                    let distance = vsubq_u16(vreinterpretq_u16_u32(new), vreinterpretq_u16_u32(old));
+                    met[half] = vandq_u32(vreinterpretq_u32_u16(distance), same[half]);
+                }
+                let packed = vcombine_u16(vmovn_u32(met[0]), vmovn_u32(met[1]));
+                vst1q_u16(distances.add(first), vmaxq_u16(packed, vdupq_n_u16(1)));
+                let bits = vandq_u16(vcombine_u16(vmovn_u32(same[0]), vmovn_u32(same[1])), weights);
+                found |= u64::from(vaddvq_u16(bits)) << first;
+            }
+        }
+        found
+    }
+}
+
+/// Puts the entries of four positions into their places and returns what was there.
+#[inline(always)]
+unsafe fn exchange<const BITS: u32>(
+    table: *mut u32,
+    hashes: &[u32; BLOCK],
+    at: usize,
+    entries: uint32x4_t,
+) -> uint32x4_t {
+    // SAFETY: the caller's shell enables NEON (I); a place has BITS bits, so it is in the table (the contract of `Isa::scan`).
+    unsafe {
+        let place = [
+            table.add((hashes[at] >> (32 - BITS)) as usize),
+            table.add((hashes[at + 1] >> (32 - BITS)) as usize),
+            table.add((hashes[at + 2] >> (32 - BITS)) as usize),
+            table.add((hashes[at + 3] >> (32 - BITS)) as usize),
+        ];
+        let old = vld1q_lane_u32::<0>(place[0], vdupq_n_u32(0));
+        let old = vld1q_lane_u32::<1>(place[1], old);
+        let old = vld1q_lane_u32::<2>(place[2], old);
+        let old = vld1q_lane_u32::<3>(place[3], old);
+        vst1q_lane_u32::<0>(place[0], entries);
+        vst1q_lane_u32::<1>(place[1], entries);
+        vst1q_lane_u32::<2>(place[2], entries);
+        vst1q_lane_u32::<3>(place[3], entries);
+        old
+    }
+}
+
+instantiate_lz4_kernels!(Neon, [#[target_feature(enable = "neon")]]);

@@ -1,0 +1,152 @@
+//! The LZ4 kernels in 256-bit registers.
+
+use core::arch::x86_64::{
+    __m128i, __m256i, _mm_cvtsi32_si128, _mm_cvtsi128_si32, _mm_extract_epi32, _mm_insert_epi32, _mm_loadu_si128,
+    _mm256_add_epi32, _mm256_and_si256, _mm256_blend_epi16, _mm256_broadcastsi128_si256, _mm256_castsi256_ps,
+    _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32, _mm256_extracti128_si256, _mm256_loadu_si256,
+    _mm256_max_epu16, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_packus_epi32,
+    _mm256_permute4x64_epi64, _mm256_set_m128i, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setr_epi8,
+    _mm256_setr_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srli_epi32,
+    _mm256_storeu_si256, _mm256_sub_epi16, _mm256_xor_si256,
+};
+
+use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
+use crate::kernel::table::instantiate_lz4_kernels;
+
+/// AVX2.
+pub struct Avx2;
+
+/// The first four bytes of eight positions, and the bytes of the key behind those, each in a 32-bit lane.
+///
+/// # Safety
+/// Invariant I; `8 * STRIDE + 16` bytes are readable at `src`.
+#[inline(always)]
+unsafe fn keys<const STRIDE: usize, const KEY: usize>(src: *const u8) -> (__m256i, __m256i) {
+    const Z: i8 = -1;
+    // SAFETY: the caller's shell enables AVX2 (I); the loads end at most 8 * STRIDE + 16 bytes behind `src` (S).
+    unsafe {
+        let (bytes, words, fifth) = match STRIDE {
+            1 => (
+                _mm256_broadcastsi128_si256(_mm_loadu_si128(src.cast())),
+                _mm256_setr_epi8(
+                    0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6, 4, 5, 6, 7, 5, 6, 7, 8, 6, 7, 8, 9, 7, 8, 9, 10,
+                ),
+                _mm256_setr_epi8(
+                    4, Z, Z, Z, 5, Z, Z, Z, 6, Z, Z, Z, 7, Z, Z, Z, 8, Z, Z, Z, 9, Z, Z, Z, 10, Z, Z, Z, 11, Z, Z, Z,
+                ),
+            ),
+            2 => (
+                _mm256_set_m128i(_mm_loadu_si128(src.add(8).cast()), _mm_loadu_si128(src.cast())),
+                _mm256_setr_epi8(
+                    0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9, 0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9,
+                ),
+                _mm256_setr_epi8(
+                    4, Z, Z, Z, 6, Z, Z, Z, 8, Z, Z, Z, 10, Z, Z, Z, 4, Z, Z, Z, 6, Z, Z, Z, 8, Z, Z, Z, 10, Z, Z, Z,
+                ),
+            ),
+            _ => {
+                let next = _mm256_loadu_si256(src.add(4).cast());
+                let next = if KEY == 8 { next } else { _mm256_and_si256(next, _mm256_set1_epi32(0xFF)) };
+                return (_mm256_loadu_si256(src.cast()), next);
+            }
+        };
+        (_mm256_shuffle_epi8(bytes, words), _mm256_shuffle_epi8(bytes, fifth))
+    }
+}
+
+impl Isa for Avx2 {
+    #[inline(always)]
+    unsafe fn common32(a: *const u8, b: *const u8) -> usize {
+        // SAFETY: the caller's shell enables AVX2 (I); 32 bytes are readable at both, by the contract of `Isa::common32` (S).
+        unsafe {
+            let equal = _mm256_cmpeq_epi8(_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()));
+            (!_mm256_movemask_epi8(equal)).trailing_zeros() as usize
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scan<const STRIDE: usize, const KEY: usize, const BITS: u32>(
+        src: *const u8,
+        position: usize,
+        table: *mut u32,
+        distances: *mut u16,
+    ) -> u64 {
+        let mut hashes = [0u32; BLOCK];
+        let mut found = 0;
+        // SAFETY: the caller's shell enables AVX2 (I). The reads are those of the contract (S); stores to `distances` and `hashes`
+        // are of 16 or 8 elements from multiples of that (D).
+        unsafe {
+            let m0 = _mm256_set1_epi32(MULTIPLIERS[0].cast_signed());
+            let m1 = _mm256_set1_epi32(MULTIPLIERS[1].cast_signed());
+            // All hashes are stored before the first exchange, which then does not wait for them.
+            for first in (0..BLOCK).step_by(8) {
+                let (words, fifth) = keys::<STRIDE, KEY>(src.add(first * STRIDE));
+                let hash = _mm256_add_epi32(_mm256_mullo_epi32(words, m0), _mm256_mullo_epi32(fifth, m1));
+                _mm256_storeu_si256(hashes.as_mut_ptr().add(first).cast(), hash);
+            }
+            let ramp = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(STRIDE as i32));
+            let mut positions = _mm256_add_epi32(ramp, _mm256_set1_epi32(position as i32));
+            for first in (0..BLOCK).step_by(16) {
+                let mut met = [_mm256_setzero_si256(); 2];
+                for (half, met) in met.iter_mut().enumerate() {
+                    let at = first + 8 * half;
+                    let hash = _mm256_loadu_si256(hashes.as_ptr().add(at).cast());
+                    let new = _mm256_blend_epi16::<0x55>(shift_left::<BITS>(hash), positions);
+                    positions = _mm256_add_epi32(positions, _mm256_set1_epi32(8 * STRIDE as i32));
+                    let low = exchange::<BITS>(table, &hashes, at, _mm256_castsi256_si128(new));
+                    let high = exchange::<BITS>(table, &hashes, at + 4, _mm256_extracti128_si256::<1>(new));
+                    let old = _mm256_set_m128i(high, low);
+                    let tags = _mm256_srli_epi32::<16>(_mm256_xor_si256(new, old));
+                    let same = _mm256_cmpeq_epi32(tags, _mm256_setzero_si256());
+                    *met = _mm256_and_si256(_mm256_sub_epi16(new, old), same);
+                    found |= (_mm256_movemask_ps(_mm256_castsi256_ps(same)) as u64) << at;
+                }
+                let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(met[0], met[1]));
+                let packed = _mm256_max_epu16(packed, _mm256_set1_epi16(1));
+                _mm256_storeu_si256(distances.add(first).cast(), packed);
+            }
+        }
+        found
+    }
+}
+
+/// Shifts every lane left by `BITS`.
+#[inline(always)]
+unsafe fn shift_left<const BITS: u32>(lanes: __m256i) -> __m256i {
+    // SAFETY: the caller's shell enables AVX2 (I).
+    unsafe {
+        match BITS {
+            10 => _mm256_slli_epi32::<10>(lanes),
+            11 => _mm256_slli_epi32::<11>(lanes),
+            12 => _mm256_slli_epi32::<12>(lanes),
+            13 => _mm256_slli_epi32::<13>(lanes),
+            _ => _mm256_slli_epi32::<14>(lanes),
+        }
+    }
+}
+
+/// Puts the entries of four positions into their places and returns what was there.
+#[inline(always)]
+unsafe fn exchange<const BITS: u32>(table: *mut u32, hashes: &[u32; BLOCK], at: usize, entries: __m128i) -> __m128i {
+    let place = [hashes[at], hashes[at + 1], hashes[at + 2], hashes[at + 3]];
+    // SAFETY: the caller's shell enables AVX2 (I); a place has BITS bits, so it is in the table (the contract of `Isa::scan`).
+    unsafe {
+        let place = [
+            table.add((place[0] >> (32 - BITS)) as usize),
+            table.add((place[1] >> (32 - BITS)) as usize),
+            table.add((place[2] >> (32 - BITS)) as usize),
+            table.add((place[3] >> (32 - BITS)) as usize),
+        ];
+        let mut old = _mm_cvtsi32_si128(place[0].read().cast_signed());
+        old = _mm_insert_epi32::<1>(old, place[1].read().cast_signed());
+        old = _mm_insert_epi32::<2>(old, place[2].read().cast_signed());
+        old = _mm_insert_epi32::<3>(old, place[3].read().cast_signed());
+        place[0].write(_mm_cvtsi128_si32(entries).cast_unsigned());
+        place[1].write(_mm_extract_epi32::<1>(entries).cast_unsigned());
+        place[2].write(_mm_extract_epi32::<2>(entries).cast_unsigned());
+        place[3].write(_mm_extract_epi32::<3>(entries).cast_unsigned());
+        old
+    }
+}
+
+instantiate_lz4_kernels!(Avx2, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);

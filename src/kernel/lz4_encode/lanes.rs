@@ -1,0 +1,405 @@
+//! The encoder of the vector backends: every position looked up without a branch, then several parts of the block parsed
+//! side by side.
+//!
+//! A greedy LZ4 encoder loses its time where it guesses wrong whether a position matches and for how long. This one asks
+//! all positions first and keeps the answers:
+//!
+//! ```text
+//! scan    for each position: key -> place and tag; exchange with the table's entry; equal tag -> bit, and the distance
+//! parse   from p: next bit -> q; bytes equal there, and at the last distance used; note (q, distance, length); p = q + length
+//! write   each note: literals before it, token, distance
+//! ```
+//!
+//! The parse waits for itself: bit, distance, comparison, next bit. So a segment of the block is cut into [`LANES`] lanes
+//! whose steps take turns in one loop. A lane starts without knowing where the one before it ends, and goes on for a step
+//! beyond its own end; where notes overlap, the writer cuts the later one. The parse compares 32 bytes and goes on behind
+//! them; the writer finds out how long such a match really is. A tag makes a wrong candidate so rare that none is verified
+//! before the parse measures it, and one that is wrong costs a step.
+//!
+//! Source: our own study of such encoders; the greedy parse is that of the lz4 project, repeated distances those of LZX and
+//! zstd. The block depends on the input and the setting, not on the instruction set.
+
+use super::super::arena::Arena;
+use super::super::lz4_isa::{BLOCK, Isa, KEY_ROOM};
+use super::super::match_len::common_prefix;
+use super::super::word::{copy, load64, store16};
+use super::{Output, word_at};
+use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH, RUN_MASK};
+
+/// Bytes that are scanned, then parsed, then written.
+const SEGMENT: usize = 4096;
+/// Parts of a segment that are parsed side by side.
+const LANES: usize = 5;
+/// Bytes that the parse compares at once.
+const STEP: usize = 32;
+/// Bytes without a candidate that a lane passes in one step.
+const REACH: usize = 24;
+/// Bytes that must follow the end of the last lane: it may pass it by one step, and still compares.
+const LANE_ROOM: usize = REACH + STEP + LAST_LITERALS;
+/// Positions behind a segment that a lane may look at when it passes its end.
+const PADDING: usize = 2 * BLOCK;
+/// Notes of a lane beyond a quarter of its length (see [`Lane`]), and of the part behind the last lane.
+const LANE_NOTES: usize = 12;
+const TAIL_NOTES: usize = LANE_ROOM / MIN_MATCH + 1;
+const NOTES: usize = SEGMENT / MIN_MATCH + LANES * LANE_NOTES + TAIL_NOTES;
+/// Blocks in a row without any candidate before blocks are skipped; one more is skipped for each further such number. Input
+/// that does not compress is thus given up bit by bit, and taken up again with the first candidate.
+const QUIET: usize = 8;
+
+/// Bits of the hash table for blocks of up to a segment, and for longer ones.
+const SMALL_BITS: u32 = 11;
+const LARGE_BITS: u32 = 13;
+
+/// Bits of the hash table for blocks of `len` bytes.
+const fn table_bits(len: usize) -> u32 {
+    if len <= SEGMENT { SMALL_BITS } else { LARGE_BITS }
+}
+
+/// Words of scratch for blocks of at most `max_len` bytes.
+pub const fn words(max_len: usize) -> usize {
+    Arena::words_for::<u32>(1 << table_bits(max_len))
+        + Arena::words_for::<u16>(SEGMENT + PADDING)
+        + (SEGMENT + PADDING) / BLOCK
+        + NOTES
+}
+
+/// Which positions are looked up and entered, and by how many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// All of them, by 5 bytes.
+    Every,
+    /// Every second one, by 5 bytes.
+    Second,
+    /// Every fourth one, by 5 bytes.
+    Fourth,
+    /// Every fourth one, by 8 bytes: fewer and longer matches.
+    FourthLong,
+}
+
+/// Encodes `src` as one block and returns its length, or `None` if it does not fit `dst`.
+///
+/// `scratch` is at least [`words`]`(src.len())` long, contents unspecified. Does not allocate; linear in `src.len()`.
+///
+/// # Safety
+/// Invariant I of [`crate::kernel`] for `S`.
+///
+/// # Panics
+/// If `scratch` is too short.
+#[inline(always)]
+pub unsafe fn encode<S: Isa>(scratch: &mut [u64], pace: Pace, src: &[u8], dst: &mut [u8]) -> Option<usize> {
+    // SAFETY: invariant I is the caller's.
+    unsafe {
+        match (pace, table_bits(src.len())) {
+            (Pace::Every, SMALL_BITS) => segments::<S, 1, 5, SMALL_BITS>(scratch, src, dst),
+            (Pace::Every, _) => segments::<S, 1, 5, LARGE_BITS>(scratch, src, dst),
+            (Pace::Second, SMALL_BITS) => segments::<S, 2, 5, SMALL_BITS>(scratch, src, dst),
+            (Pace::Second, _) => segments::<S, 2, 5, LARGE_BITS>(scratch, src, dst),
+            (Pace::Fourth, SMALL_BITS) => segments::<S, 4, 5, SMALL_BITS>(scratch, src, dst),
+            (Pace::Fourth, _) => segments::<S, 4, 5, LARGE_BITS>(scratch, src, dst),
+            (Pace::FourthLong, SMALL_BITS) => segments::<S, 4, 8, SMALL_BITS>(scratch, src, dst),
+            (Pace::FourthLong, _) => segments::<S, 4, 8, LARGE_BITS>(scratch, src, dst),
+        }
+    }
+}
+
+/// Scratch memory: the table, and what is known of the segment.
+struct Scratch<'a> {
+    table: &'a mut [u32],
+    /// The distance to the candidate of each position that is looked up, 1 for those without one.
+    distances: &'a mut [u16],
+    /// A bit for each such position, set where there is a candidate.
+    bits: &'a mut [u64],
+    notes: &'a mut [u64],
+    /// Blocks without a candidate since the last one with one.
+    quiet: usize,
+}
+
+/// A match: its position relative to the segment, its distance and its length, in bits 0, 16 and 32.
+#[inline(always)]
+fn note(at: usize, distance: usize, len: usize) -> u64 {
+    at as u64 | (distance as u64) << 16 | (len as u64) << 32
+}
+
+/// The fields of a note.
+#[inline(always)]
+fn fields(note: u64) -> (usize, usize, usize) {
+    (usize::from(note as u16), usize::from((note >> 16) as u16), (note >> 32) as usize)
+}
+
+#[inline(always)]
+unsafe fn segments<S: Isa, const STRIDE: usize, const KEY: usize, const BITS: u32>(
+    scratch: &mut [u64],
+    src: &[u8],
+    dst: &mut [u8],
+) -> Option<usize> {
+    let mut out = Output::new(dst);
+    let mut anchor = 0;
+    let mut arena = Arena::new(scratch);
+    let mut scratch = Scratch {
+        table: arena.take(1 << BITS),
+        distances: arena.take(SEGMENT + PADDING),
+        bits: arena.take((SEGMENT + PADDING) / BLOCK),
+        notes: arena.take(NOTES),
+        quiet: 0,
+    };
+    scratch.table.fill(0);
+    for start in (0..src.len().saturating_sub(MATCH_MARGIN)).step_by(SEGMENT) {
+        // SAFETY: invariant I is the caller's; `start` and more than MATCH_MARGIN bytes behind it lie in `src`, and the parse
+        // reads what the scan found out about the same segment.
+        unsafe {
+            if scratch.scan::<S, STRIDE, KEY, BITS>(src, start) {
+                anchor = scratch.parse::<S, STRIDE>(src, start, anchor, &mut out)?;
+            }
+        }
+    }
+    out.finish(src, anchor)
+}
+
+/// A part of a segment while it is parsed.
+///
+/// A step starts before `end` and notes a match at most [`REACH`] - 1 bytes behind it; two notes are [`MIN_MATCH`] bytes apart or
+/// more. So a lane from `first` to `end` has at most `(end - first + REACH) / 4 + 1` notes, and writes one element behind them.
+#[derive(Clone, Copy)]
+struct Lane {
+    /// Next byte to look at, relative to the segment, at least 1.
+    at: usize,
+    /// Where the lane ends.
+    end: usize,
+    /// The last distance used, at most `at`.
+    repeat: usize,
+    /// Index of the next note.
+    note: usize,
+}
+
+impl Scratch<'_> {
+    /// Looks up and enters the positions of the segment from `start` on at which a match may start, and returns whether any has
+    /// a candidate.
+    ///
+    /// # Safety
+    /// Invariant I; `start + MATCH_MARGIN < src.len()`.
+    #[inline(always)]
+    unsafe fn scan<S: Isa, const STRIDE: usize, const KEY: usize, const BITS: u32>(
+        &mut self,
+        src: &[u8],
+        start: usize,
+    ) -> bool {
+        let positions = (src.len() - start - MATCH_MARGIN).min(SEGMENT).div_ceil(STRIDE);
+        let (mut any, mut skip) = (0u64, 0usize);
+        let blocks = self.distances.chunks_exact_mut(BLOCK).zip(self.bits.iter_mut());
+        for (i, (distances, bits)) in blocks.take(SEGMENT / STRIDE / BLOCK + PADDING / BLOCK).enumerate() {
+            let left = positions.saturating_sub(i * BLOCK);
+            if left == 0 || skip > 0 {
+                skip = skip.saturating_sub(1);
+                distances.fill(1);
+                *bits = 0;
+                continue;
+            }
+            let at = start + i * BLOCK * STRIDE;
+            let rest = &src[at..];
+            let mut padded = [0; 4 * BLOCK + KEY_ROOM];
+            let from = if rest.len() >= BLOCK * STRIDE + KEY_ROOM {
+                rest.as_ptr()
+            } else {
+                padded[..rest.len()].copy_from_slice(rest);
+                padded.as_ptr()
+            };
+            // SAFETY: invariant I is the caller's; BLOCK * STRIDE + KEY_ROOM bytes are at `from` either way (S); the table has
+            // 1 << BITS entries, `distances` has BLOCK elements (D).
+            *bits = unsafe { S::scan::<STRIDE, KEY, BITS>(from, at, self.table.as_mut_ptr(), distances.as_mut_ptr()) };
+            if left < BLOCK {
+                *bits &= (1 << left) - 1;
+                distances[left..].fill(1);
+            }
+            if at == 0 {
+                // It has nothing before it; an empty entry looks like one.
+                *bits &= !1;
+                distances[0] = 1;
+            }
+            any |= *bits;
+            self.quiet = if *bits == 0 { self.quiet + 1 } else { 0 };
+            skip = self.quiet / QUIET;
+        }
+        any != 0
+    }
+
+    /// Parses the segment from `start` on, appends its sequences and returns where the last one of the block ends so far, which
+    /// was `anchor` before. `None`: no room.
+    ///
+    /// # Safety
+    /// Invariant I; the scan of this segment was the last one.
+    #[inline(always)]
+    unsafe fn parse<S: Isa, const STRIDE: usize>(
+        &mut self,
+        src: &[u8],
+        start: usize,
+        anchor: usize,
+        out: &mut Output<'_>,
+    ) -> Option<usize> {
+        let rest = &src[start..];
+        let first = anchor.saturating_sub(start);
+        let end = SEGMENT.min(rest.len().saturating_sub(LANE_ROOM));
+        let bound = |i: usize| end * i / LANES;
+        let notes_from = |i: usize| bound(i) / MIN_MATCH + i * LANE_NOTES;
+        let mut lanes: [Lane; LANES] =
+            core::array::from_fn(|i| Lane { at: bound(i).max(1), end: bound(i + 1), repeat: 1, note: notes_from(i) });
+        lanes[0].at = lanes[0].at.max(first);
+        // SAFETY: invariant I is the caller's; each step is of a lane that has not reached its end, which is LANE_ROOM bytes
+        // before the end of `src` or earlier. Where a match of the segment before reaches beyond the first lane, that lane is
+        // never stepped and the writer cuts what the others find.
+        unsafe {
+            while lanes.iter().all(|lane| lane.at < lane.end) {
+                for lane in &mut lanes {
+                    self.step::<S, STRIDE>(rest, lane);
+                }
+            }
+            while lanes.iter().any(|lane| lane.at < lane.end) {
+                for lane in &mut lanes {
+                    if lane.at < lane.end {
+                        self.step::<S, STRIDE>(rest, lane);
+                    }
+                }
+            }
+        }
+        let tail = notes_from(LANES);
+        let mut tail_end = tail;
+        let mut at = end.max(first).max(1).next_multiple_of(STRIDE);
+        while at < SEGMENT.min(rest.len() - MATCH_MARGIN) {
+            let position = at / STRIDE;
+            let len = if self.bits[position / BLOCK] >> (position % BLOCK) & 1 == 0 {
+                0
+            } else {
+                // SAFETY: a candidate lies that far back in `src` (the contract of `Isa::scan`), and `at` is less than the end of
+                // the matches (S).
+                unsafe {
+                    let here = rest.as_ptr().add(at);
+                    let there = here.sub(usize::from(self.distances[position]));
+                    common_prefix(here, there, rest.len() - LAST_LITERALS - at)
+                }
+            };
+            if len >= MIN_MATCH {
+                self.notes[tail_end] = note(at, usize::from(self.distances[position]), len.min(STEP));
+                tail_end += 1;
+            }
+            at = (at + len.max(1)).next_multiple_of(STRIDE);
+        }
+        let mut anchor = anchor;
+        let ends = lanes.iter().map(|lane| lane.note).chain([tail_end]);
+        for (i, end) in ends.enumerate() {
+            // SAFETY: invariant I is the caller's; the notes are of matches in this segment whose bytes were compared.
+            anchor = unsafe { out.notes::<S, STRIDE>(src, start, anchor, &self.notes[notes_from(i)..end])? };
+        }
+        Some(anchor)
+    }
+
+    /// Looks for the next match of a lane and notes it. Nothing here branches.
+    ///
+    /// # Safety
+    /// Invariant I; `lane.at < lane.end`, and LANE_ROOM bytes of `rest` follow `lane.end`.
+    #[inline(always)]
+    unsafe fn step<S: Isa, const STRIDE: usize>(&mut self, rest: &[u8], lane: &mut Lane) {
+        debug_assert!(lane.at < lane.end && lane.end + LANE_ROOM <= rest.len() && lane.end <= SEGMENT);
+        let first = lane.at.div_ceil(STRIDE);
+        // SAFETY: a lane's positions are at most REACH behind its end, so inside the padding of `bits` and `distances`; 32 bytes
+        // of `rest` follow them (LANE_ROOM). Distances reach back inside the block: the scan's by its contract, `repeat` since
+        // it was one of an earlier position. Notes: see `Lane`.
+        unsafe {
+            let bits =
+                load64(self.bits.as_ptr().cast::<u8>().add(first / 8)) >> (first % 8) | 1 << (REACH / STRIDE - 1);
+            let position = first + bits.trailing_zeros() as usize;
+            let at = position * STRIDE;
+            let here = rest.as_ptr().add(at);
+            let mut distance = usize::from(*self.distances.get_unchecked(position));
+            let mut len = S::common32(here, here.sub(distance));
+            let repeated = S::common32(here, here.sub(lane.repeat));
+            // The nearer to the last one, the fewer distances there are: on a tie the repeated one is taken.
+            if repeated >= len {
+                (len, distance) = (repeated, lane.repeat);
+            }
+            *self.notes.get_unchecked_mut(lane.note) = note(at, distance, len);
+            lane.note += usize::from(len >= MIN_MATCH);
+            lane.repeat = distance;
+            lane.at = at + len.max(1);
+        }
+    }
+}
+
+impl Output<'_> {
+    /// Appends the sequences of notes, which are relative to `base`, and returns where the last one ends. `None`: no room.
+    ///
+    /// # Safety
+    /// Invariant I; the matches lie in `src` and their bytes are equal.
+    #[inline(always)]
+    unsafe fn notes<S: Isa, const STRIDE: usize>(
+        &mut self,
+        src: &[u8],
+        base: usize,
+        mut anchor: usize,
+        notes: &[u64],
+    ) -> Option<usize> {
+        let to = self.dst.as_mut_ptr();
+        // Kept apart from `self`, so that it stays in a register.
+        let mut written = self.at;
+        let (room, input) = (self.dst.len().saturating_sub(31), src.len().saturating_sub(15));
+        for &note in notes {
+            let (at, distance, mut len) = fields(note);
+            let mut at = base + at;
+            if len >= STEP {
+                if at + len <= anchor {
+                    continue;
+                }
+                // SAFETY: invariant I is the caller's; the match ends before the last literals, and STEP more bytes are
+                // compared only where they come before those (S).
+                unsafe {
+                    let end = src.len() - LAST_LITERALS;
+                    loop {
+                        let behind = src.as_ptr().add(at + len);
+                        if end - at - len < STEP {
+                            len += common_prefix(behind, behind.sub(distance), end - at - len);
+                            break;
+                        }
+                        let more = S::common32(behind, behind.sub(distance));
+                        len += more;
+                        if more < STEP {
+                            break;
+                        }
+                    }
+                }
+            }
+            if STRIDE > 1 && at - distance >= 8 {
+                // SAFETY: 8 bytes lie before both (S).
+                let differing = unsafe { word_at(src, at - 8) ^ word_at(src, at - distance - 8) };
+                let back = (differing.leading_zeros() as usize / 8).min(at.saturating_sub(anchor));
+                at -= back;
+                len += back;
+            }
+            let literals = at.wrapping_sub(anchor);
+            let code = len - MIN_MATCH;
+            if literals < RUN_MASK && code < MATCH_MASK + 255 && written < room && anchor < input {
+                // SAFETY: 16 bytes of input (S) and 32 of room (D) are there (the test above); written are 1 + 16, then at most
+                // 1 + 14 + 2 + 1 = 18.
+                unsafe {
+                    let token = to.add(written);
+                    copy::<16>(src.as_ptr().add(anchor), token.add(1));
+                    let behind = token.add(1 + literals);
+                    store16(behind, distance as u16);
+                    *behind.add(2) = code.wrapping_sub(MATCH_MASK) as u8;
+                    *token = ((literals << 4) | code.min(MATCH_MASK)) as u8;
+                    written += literals + 3 + usize::from(code >= MATCH_MASK);
+                }
+                anchor = at + len;
+                continue;
+            }
+            // Two lanes overlap, or lengths are long, or an end is near.
+            let cut = anchor.saturating_sub(at);
+            if len < cut + MIN_MATCH {
+                continue;
+            }
+            self.at = written;
+            self.long_sequence(src, anchor, at + cut - anchor, distance, len - cut - MIN_MATCH)?;
+            written = self.at;
+            anchor = at + len;
+        }
+        self.at = written;
+        Some(anchor)
+    }
+}

@@ -6,6 +6,9 @@ pub mod guarded;
 pub mod reference;
 pub mod stack;
 
+use core::ffi::CStr;
+use core::ops::RangeInclusive;
+
 /// Pseudo-random numbers (xorshift64*, Vigna 2016): the same in every run.
 pub struct Random(u64);
 
@@ -21,5 +24,29 @@ impl Random {
     }
     pub fn below(&mut self, bound: usize) -> usize {
         ((self.next() >> 32) as usize * bound) >> 32
+    }
+}
+
+/// Returns the levels of an algorithm in the library's list.
+pub fn levels_of(name: &CStr) -> RangeInclusive<i32> {
+    let mut alg = tzram::abi::tzram_alg {
+        struct_size: size_of::<tzram::abi::tzram_alg>() as u32,
+        name: core::ptr::null(),
+        driver_name: core::ptr::null(),
+        priority: 0,
+        backend: 0,
+        min_level: 0,
+        max_level: 0,
+        default_level: 0,
+    };
+    let mut index = 0;
+    loop {
+        // SAFETY: a struct of the size that it says.
+        assert_eq!(unsafe { tzram::abi::tzram_alg_get(index, &mut alg) }, 0, "{name:?} is not in the list");
+        // SAFETY: names in the list are C strings that live as long as the library.
+        if unsafe { CStr::from_ptr(alg.name) } == name {
+            return alg.min_level..=alg.max_level;
+        }
+        index += 1;
     }
 }

@@ -1,5 +1,5 @@
 //! One page, hot, every algorithm and backend: for comparing two builds of the library (`cargo bench --bench drivers`).
-//! What the library is worth beside others is measured by `pages.rs`.
+//! What the library is worth beside others is measured by `pages`.
 
 #[path = "../tests/common/mod.rs"]
 mod common;

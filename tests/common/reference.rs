@@ -17,6 +17,7 @@ unsafe extern "C" {
         dict: *const c_char,
         dict_len: c_int,
     ) -> c_int;
+    fn LZ4_compress_fast(src: *const c_char, dst: *mut c_char, n: c_int, cap: c_int, acceleration: c_int) -> c_int;
     fn LZ4_compress_HC(src: *const c_char, dst: *mut c_char, n: c_int, cap: c_int, level: c_int) -> c_int;
     fn LZ4_sizeofState() -> c_int;
 }
@@ -32,6 +33,14 @@ pub fn lz4_compress(src: &[u8], dst: &mut [u8]) -> Option<usize> {
             dst.len() as c_int,
         )
     };
+    usize::try_from(n).ok().filter(|&n| n > 0)
+}
+
+/// `LZ4_compress_fast`.
+pub fn lz4_compress_fast(src: &[u8], dst: &mut [u8], acceleration: i32) -> Option<usize> {
+    let (n, cap) = (src.len() as c_int, dst.len() as c_int);
+    // SAFETY: both slices are passed with their own lengths.
+    let n = unsafe { LZ4_compress_fast(src.as_ptr().cast(), dst.as_mut_ptr().cast(), n, cap, acceleration) };
     usize::try_from(n).ok().filter(|&n| n > 0)
 }
 

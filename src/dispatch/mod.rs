@@ -3,7 +3,7 @@
 use crate::arch;
 use crate::base::{Backend, Error};
 use crate::kernel::lz4_encode::lanes::Pace;
-use crate::kernel::lz4_encode::{History, chain};
+use crate::kernel::lz4_encode::{History, chain, optimal};
 use crate::kernel::table::Kernels;
 pub use crate::kernel::zstd_huff_decode::Streams;
 use crate::kernel::zstd_match::{DenseTables, Found, Job, Parse};
@@ -145,22 +145,27 @@ impl Table {
         unsafe { (self.0.lz4_encode_fast)(scratch, acceleration, history, src, dst) }
     }
 
-    /// [`crate::kernel::lz4_encode::lanes::encode`].
+    /// [`crate::kernel::lz4_encode::lanes::encode`], for backends with vectors.
+    ///
+    /// # Panics
+    /// If this is not one.
     pub fn lz4_encode_lanes(self, scratch: &mut [u64], pace: Pace, src: &[u8], dst: &mut [u8]) -> Option<usize> {
+        let encode = self.0.lz4_encode_lanes.expect("a backend with vectors");
         // SAFETY: `self` exists only where the CPU runs the table (I).
-        unsafe { (self.0.lz4_encode_lanes)(scratch, pace, src, dst) }
+        unsafe { encode(scratch, pace, src, dst) }
     }
 
     /// [`crate::kernel::lz4_encode::dense::encode`].
     pub fn lz4_encode_dense(
         self,
         scratch: &mut [u64],
+        ahead: bool,
         history: Option<History<'_>>,
         src: &[u8],
         dst: &mut [u8],
     ) -> Option<usize> {
         // SAFETY: `self` exists only where the CPU runs the table (I).
-        unsafe { (self.0.lz4_encode_dense)(scratch, (), history, src, dst) }
+        unsafe { (self.0.lz4_encode_dense)(scratch, ahead, history, src, dst) }
     }
 
     /// [`crate::kernel::lz4_encode::chain::encode`].
@@ -180,13 +185,12 @@ impl Table {
     pub fn lz4_encode_optimal(
         self,
         scratch: &mut [u64],
-        depth: u32,
-        history: Option<History<'_>>,
+        effort: optimal::Effort,
         src: &[u8],
         dst: &mut [u8],
     ) -> Option<usize> {
         // SAFETY: `self` exists only where the CPU runs the table (I).
-        unsafe { (self.0.lz4_encode_optimal)(scratch, depth, history, src, dst) }
+        unsafe { (self.0.lz4_encode_optimal)(scratch, effort, src, dst) }
     }
 
     /// [`crate::kernel::lz4_decode::decode`].
@@ -277,6 +281,75 @@ mod tests {
         unit
     }
 
+    /// A block of random sequences, and what a byte loop makes of it.
+    fn lz4_block(random: &mut Random, near: bool) -> (Vec<u8>, Vec<u8>) {
+        let (mut block, mut page) = (vec![], vec![]);
+        let long = |random: &mut Random, usual: usize| match random.below(12) {
+            0 => 15 + random.below(60),
+            1 if usual > 4 => 250 + random.below(40),
+            _ => random.below(usual),
+        };
+        let extend = |block: &mut Vec<u8>, len: usize| {
+            if len >= 15 {
+                block.extend(vec![255; (len - 15) / 255]);
+                block.push(((len - 15) % 255) as u8);
+            }
+        };
+        while page.len() < 3500 {
+            let literals = long(random, 4).max(usize::from(page.is_empty()));
+            let matched = long(random, 15);
+            block.push((16 * literals.min(15) + matched.min(15)) as u8);
+            extend(&mut block, literals);
+            for _ in 0..literals {
+                let byte = random.below(256) as u8;
+                block.push(byte);
+                page.push(byte);
+            }
+            let reach = page.len();
+            let offset = 1 + random.below(if near { reach.min(40) } else { reach });
+            block.extend((offset as u16).to_le_bytes());
+            extend(&mut block, matched);
+            for _ in 0..matched + 4 {
+                page.push(page[page.len() - offset]);
+            }
+        }
+        let end = 12 + random.below(3);
+        block.push(16 * end as u8);
+        for _ in 0..end {
+            block.push(7);
+            page.push(7);
+        }
+        (block, page)
+    }
+
+    #[test]
+    fn every_table_reads_lz4_blocks_and_damaged_ones_like_scalar() {
+        let scalar = Table::of(Backend::Scalar).expect("a table of every target");
+        let mut random = Random(3);
+        for round in 0..150 {
+            let (mut block, page) = lz4_block(&mut random, round % 2 == 0);
+            for damage in 0..6 {
+                let result = |table: Table| {
+                    let mut back = vec![0xA5; page.len()];
+                    table.lz4_decode(&[], &block, &mut back).map(|len| back[..len].to_vec())
+                };
+                let wanted = result(scalar);
+                if damage == 0 {
+                    assert_eq!(wanted.as_ref(), Ok(&page));
+                }
+                for table in Table::all() {
+                    assert_eq!(result(table), wanted, "{} round {round}", table.backend().name());
+                }
+                let at = random.below(block.len());
+                if damage == 4 {
+                    block.truncate(at.max(1));
+                } else {
+                    block[at] ^= 1 << random.below(8);
+                }
+            }
+        }
+    }
+
     #[test]
     fn every_table_writes_the_lz4_blocks_of_portable_code() {
         let scalar = Table::of(Backend::Scalar).expect("a table of every target");
@@ -298,6 +371,38 @@ mod tests {
                 assert_eq!(back, unit);
                 for table in Table::all() {
                     assert_eq!(block(table), wanted, "{} round {round} {pace:?}", table.backend().name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_table_writes_the_optimal_lz4_blocks_of_scalar() {
+        let scalar = Table::of(Backend::Scalar).expect("a table of every target");
+        let mut random = Random(2);
+        let mut scratch = vec![u64::MAX; optimal::words(8192, 4)];
+        for round in 0..60 {
+            let mut unit = two_pages(&mut random, round % 30);
+            if round % 3 == 1 {
+                let period = 1 + random.below(70);
+                (1024 + period..3072).for_each(|at| unit[at] = unit[at - period]);
+            }
+            unit.truncate(if round % 4 == 0 { 8192 } else { 4096 - random.below(200) });
+            for tables in 1..=4 {
+                let effort = optimal::Effort { tables, enough: [6, 16, 40][round % 3] };
+                let mut block = |table: Table| {
+                    let mut dst = vec![0; 8192 + 64];
+                    let len =
+                        table.lz4_encode_optimal(&mut scratch, effort, &unit, &mut dst).expect("room for any block");
+                    dst.truncate(len);
+                    dst
+                };
+                let wanted = block(scalar);
+                let mut back = vec![0; unit.len()];
+                assert_eq!(scalar.lz4_decode(&[], &wanted, &mut back), Ok(unit.len()));
+                assert!(back == unit, "round {round} {tables} tables");
+                for table in Table::all() {
+                    assert!(block(table) == wanted, "{} round {round} {tables} tables", table.backend().name());
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The list of kernels, and the macro that instantiates the generic ones for an instruction set.
 
 use super::lz4_encode::lanes::Pace;
-use super::lz4_encode::{History, chain};
+use super::lz4_encode::{History, chain, optimal};
 use super::zstd_huff_decode::Streams;
 use super::zstd_match::{DenseTables, Found, Job, Parse};
 use super::zstd_seq_decode::Sequences;
@@ -13,6 +13,8 @@ use crate::base::{Backend, Error};
 pub type Lz4Encode<Setting> = unsafe fn(&mut [u64], Setting, Option<History<'_>>, &[u8], &mut [u8]) -> Option<usize>;
 /// See [`super::lz4_encode::lanes::encode`].
 pub type Lz4EncodeLanes = unsafe fn(scratch: &mut [u64], pace: Pace, src: &[u8], dst: &mut [u8]) -> Option<usize>;
+/// See [`super::lz4_encode::optimal::encode`].
+pub type Lz4EncodeOptimal = unsafe fn(&mut [u64], optimal::Effort, &[u8], &mut [u8]) -> Option<usize>;
 /// See [`super::lz4_decode::decode`].
 pub type Lz4Decode = unsafe fn(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error>;
 /// See [`super::zstd_seq_encode::encode`].
@@ -58,14 +60,14 @@ pub struct Kernels {
     pub zstd_seq_encode: SeqEncode,
     /// [`super::lz4_encode::fast::encode`].
     pub lz4_encode_fast: Lz4Encode<u32>,
-    /// [`super::lz4_encode::lanes::encode`].
-    pub lz4_encode_lanes: Lz4EncodeLanes,
+    /// [`super::lz4_encode::lanes::encode`], where there are vectors: without, a greedy search is faster.
+    pub lz4_encode_lanes: Option<Lz4EncodeLanes>,
     /// [`super::lz4_encode::dense::encode`].
-    pub lz4_encode_dense: Lz4Encode<()>,
+    pub lz4_encode_dense: Lz4Encode<bool>,
     /// [`super::lz4_encode::chain::encode`].
     pub lz4_encode_chain: Lz4Encode<chain::Effort>,
     /// [`super::lz4_encode::optimal::encode`].
-    pub lz4_encode_optimal: Lz4Encode<u32>,
+    pub lz4_encode_optimal: Lz4EncodeOptimal,
     /// [`super::lz4_decode::decode`].
     pub lz4_decode: Lz4Decode,
     /// [`super::tzp_encode::encode`] with 2, 3, 4 and 8 candidates.
@@ -129,8 +131,8 @@ macro_rules! instantiate_tzp_kernels {
 }
 pub(crate) use instantiate_tzp_kernels;
 
-/// Writes the shells of the LZ4 kernels for an instruction set.
-macro_rules! instantiate_lz4_kernels {
+/// Writes the shell of the fast LZ4 encoder for an instruction set: `ENCODE_LANES`.
+macro_rules! instantiate_lz4_lanes {
     ($isa:ty, [$(#[$features:meta])*]) => {
         $(#[$features])*
         unsafe fn encode_lanes(
@@ -146,4 +148,23 @@ macro_rules! instantiate_lz4_kernels {
         pub const ENCODE_LANES: crate::kernel::table::Lz4EncodeLanes = encode_lanes;
     };
 }
-pub(crate) use instantiate_lz4_kernels;
+pub(crate) use instantiate_lz4_lanes;
+
+/// Writes the shell of the optimal LZ4 encoder for an instruction set: `ENCODE_OPTIMAL`.
+macro_rules! instantiate_lz4_optimal {
+    ($isa:ty, [$(#[$features:meta])*]) => {
+        $(#[$features])*
+        unsafe fn encode_optimal(
+            scratch: &mut [u64],
+            effort: crate::kernel::lz4_encode::optimal::Effort,
+            src: &[u8],
+            dst: &mut [u8],
+        ) -> Option<usize> {
+            // SAFETY: this shell enables the features of the instruction set (I).
+            unsafe { crate::kernel::lz4_encode::optimal::encode::<$isa>(scratch, effort, src, dst) }
+        }
+        /// The optimal encoder.
+        pub const ENCODE_OPTIMAL: crate::kernel::table::Lz4EncodeOptimal = encode_optimal;
+    };
+}
+pub(crate) use instantiate_lz4_optimal;

@@ -22,11 +22,27 @@ enum Method {
         pace: Pace,
         step: u32,
     },
-    Dense,
-    Chain(chain::Effort),
-    Optimal {
-        depth: u32,
+    Dense {
+        ahead: bool,
     },
+    Chain(chain::Effort),
+    Optimal(optimal::Effort),
+}
+
+const fn optimal(tables: usize, enough: usize) -> Method {
+    Method::Optimal(optimal::Effort { tables, enough })
+}
+
+/// How to search along hash chains, at level 4 and from level 5 on with a dictionary, whose chains are there.
+const fn chain_effort(level: i32) -> chain::Effort {
+    match level {
+        ..=4 => chain::Effort { depth: 4, ahead: 1, enough: 32 },
+        5 => chain::Effort { depth: 16, ahead: 2, enough: 96 },
+        6 => chain::Effort { depth: 32, ahead: 2, enough: 128 },
+        7 => chain::Effort { depth: 64, ahead: 2, enough: 256 },
+        8 => chain::Effort { depth: 128, ahead: 2, enough: 256 },
+        _ => chain::Effort { depth: 256, ahead: 2, enough: 512 },
+    }
 }
 
 /// The encoder of a level; levels out of range are the nearest one.
@@ -36,14 +52,14 @@ const fn method(level: i32) -> Method {
         -1 => Method::Fast { pace: Pace::Second, step: 2 },
         -2 => Method::Fast { pace: Pace::Fourth, step: 4 },
         i32::MIN..-2 => Method::Fast { pace: Pace::FourthLong, step: 5 },
-        2 => Method::Dense,
-        3 => Method::Chain(chain::Effort { depth: 4, ahead: 1, enough: 32 }),
-        4 => Method::Chain(chain::Effort { depth: 8, ahead: 1, enough: 64 }),
-        5 => Method::Chain(chain::Effort { depth: 16, ahead: 2, enough: 96 }),
-        6 => Method::Chain(chain::Effort { depth: 32, ahead: 2, enough: 128 }),
-        7 => Method::Chain(chain::Effort { depth: 128, ahead: 2, enough: 256 }),
-        8 => Method::Optimal { depth: 16 },
-        9.. => Method::Optimal { depth: 256 },
+        2 => Method::Dense { ahead: false },
+        3 => Method::Dense { ahead: true },
+        4 => Method::Chain(chain_effort(4)),
+        5 => optimal(1, 8),
+        6 => optimal(2, 6),
+        7 => optimal(2, 16),
+        8 => optimal(3, 16),
+        9.. => optimal(4, 16),
     }
 }
 
@@ -58,17 +74,21 @@ pub const fn bound(len: usize) -> usize {
 /// Returns the words of 8 bytes of scratch that [`compress`] needs for inputs of up to `max_len` bytes, `usize::MAX`
 /// for inputs of any length.
 ///
-/// In bytes, for pages of 4 KiB, units of 64 KiB and anything longer: 8, 16, 32 KiB up to level 1; 16, 32, 32 KiB at
-/// level 2; 40, 256, 256 KiB at levels 3 to 7; 96, 1152, 1152 KiB (and 8 bytes) at levels 8 and 9.
+/// In bytes, for pages of 4 KiB, units of 64 KiB and anything longer: 26, 50, 50 KiB up to level 1; 16, 32, 32 KiB at levels 2
+/// and 3; 40, 256, 256 KiB at level 4. From level 5 on as much, or where that is more, for pages of 4 KiB 56 KiB (and 16
+/// bytes), for others 96 KiB (and 16 bytes) and 128 KiB for each table.
 pub const fn encode_words(max_len: usize, level: i32) -> usize {
     match method(level) {
         Method::Fast { .. } => {
             let (a, b) = (fast::words(max_len), lanes::words(max_len));
             if a > b { a } else { b }
         }
-        Method::Dense => dense::words(max_len),
+        Method::Dense { .. } => dense::words(max_len),
         Method::Chain(_) => chain::words(max_len),
-        Method::Optimal { .. } => optimal::words(max_len),
+        Method::Optimal(effort) => {
+            let (chain, optimal) = (chain::words(max_len), optimal::words(max_len, effort.tables));
+            if chain > optimal { chain } else { optimal }
+        }
     }
 }
 
@@ -76,7 +96,7 @@ pub const fn encode_words(max_len: usize, level: i32) -> usize {
 ///
 /// `scratch` has at least [`encode_words`]`(src.len(), level)` words, contents unspecified. With `dict`, matches may
 /// reach into its content, and only [`super::decompress`] with the same dictionary (or `LZ4_decompress_safe_usingDict`)
-/// restores the input. The block is a function of `src`, `level` and `dict`. Does not allocate; the time is at most
+/// restores the input. The block is a function of `src`, `level` and `dict`, and up to level 1 of whether `table` is scalar. Does not allocate; the time is at most
 /// linear in `src.len()` times the search depth of the level.
 ///
 /// # Errors
@@ -101,9 +121,12 @@ pub fn compress(
             table.lz4_encode_lanes(scratch, pace, src, dst)
         }
         Method::Fast { step, .. } => table.lz4_encode_fast(scratch, step, history, src, dst),
-        Method::Dense => table.lz4_encode_dense(scratch, history, src, dst),
+        Method::Dense { ahead } => table.lz4_encode_dense(scratch, ahead, history, src, dst),
         Method::Chain(effort) => table.lz4_encode_chain(scratch, effort, history, src, dst),
-        Method::Optimal { depth } => table.lz4_encode_optimal(scratch, depth, history, src, dst),
+        Method::Optimal(effort) => match history {
+            None => table.lz4_encode_optimal(scratch, effort, src, dst),
+            Some(_) => table.lz4_encode_chain(scratch, chain_effort(level), history, src, dst),
+        },
     };
     written.ok_or(Error::NoSpace)
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::{Backend, Error};
 use crate::dispatch::Table;
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::ffi::{c_char, c_int, c_void};
 // The crate is linked for the functions of liblz4 that it compiles.
 use lz4_sys as _;
@@ -75,12 +75,36 @@ fn liblz4(dict: &[u8], src: &[u8], cap: usize) -> Option<Vec<u8>> {
     Some(dst)
 }
 
-/// Our decoder, with a guard area behind the room that must stay as it is.
+thread_local! {
+    /// Where `ours` puts a block and its room: both end at pages that must not be touched.
+    static ENDS: RefCell<[Guarded; 2]> = RefCell::new([Guarded::new(1), Guarded::new(1)]);
+}
+
+/// Our decoder with every kernel table, which must agree, from a source and into a destination that end at unmapped pages
+/// and, for the latter, begin behind bytes that must stay as they are.
 fn ours(dict: Option<&Dict>, src: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
-    let mut dst = vec![0x5a; cap + 64];
-    let result = decompress(TABLE.get(), dict, src, &mut dst[..cap]);
-    assert!(dst[cap..].iter().all(|&byte| byte == 0x5a), "written beyond the room");
-    result.map(|len| dst[..len].to_vec())
+    ENDS.with_borrow_mut(|[source, target]| {
+        for (ends, len) in [(&mut *source, src.len()), (&mut *target, cap + 64)] {
+            if ends.len < len {
+                *ends = Guarded::new(len);
+            }
+        }
+        let source = source.tail(src.len());
+        source.copy_from_slice(src);
+        let mut first = None;
+        for table in Table::all() {
+            let room = target.tail(cap + 64);
+            room.fill(0x5a);
+            let result = decompress(table, dict, source, &mut room[64..]);
+            assert!(room[..64].iter().all(|&byte| byte == 0x5a), "written before the room");
+            let result = result.map(|len| &room[64..64 + len]);
+            match &first {
+                None => first = Some(result.map(<[u8]>::to_vec)),
+                Some(first) => assert!(first.as_deref() == result.as_deref(), "{} {src:02x?}", table.backend().name()),
+            }
+        }
+        first.unwrap()
+    })
 }
 
 /// Whether the block, walked without a decoder, has a distance of zero, the one thing we judge otherwise.
@@ -235,6 +259,29 @@ fn lengths_around_powers_of_two_survive_every_level() {
                 for level in [LEVELS[log as usize % 3], 1, 2, LEVELS[5 + (log as usize + kind) % 5], 9] {
                     check(level, None, &src);
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_table_compresses_real_pages_and_periodic_ones_alike_and_liblz4_reads_them() {
+    let mut inputs: Vec<Vec<u8>> =
+        (0..90).map(|period| (0..4096).map(|i| (i % (period + 1)) as u8).collect()).collect();
+    for (_, pages) in corpus() {
+        inputs.extend(pages.chunks_exact(4096).step_by(31).map(<[u8]>::to_vec));
+        inputs.push(pages[..40_000].to_vec());
+    }
+    for src in inputs {
+        for level in [2, 3, 4, 5, 6, 7, 8, 9] {
+            let wanted = compressed(level, None, &src);
+            assert_eq!(liblz4(&[], &wanted, src.len()).as_deref(), Some(&src[..]), "level {level}");
+            for table in Table::all() {
+                let mut scratch = vec![0x5a5a_a5a5_1234_5678; encode_words(src.len(), level)];
+                let mut dst = vec![0; wanted.len()];
+                let len = compress(table, &mut scratch, level, None, &src, &mut dst);
+                assert_eq!(len, Ok(wanted.len()), "{} level {level}", table.backend().name());
+                assert!(dst == wanted, "{} level {level}", table.backend().name());
             }
         }
     }
@@ -464,6 +511,99 @@ fn truncation_and_bit_flips_are_judged_as_by_liblz4() {
                     compare(content, dict, &block, cap);
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn every_bit_flip_and_truncation_of_a_hundred_pages_is_judged_as_by_liblz4() {
+    let sets = corpus();
+    let pages = sets
+        .iter()
+        .flat_map(|(_, pages)| pages.chunks_exact(4096))
+        .filter(|page| Table::best().same_fill(page).is_none());
+    let (mut source, mut target) = (Guarded::new(8192), Guarded::new(4096));
+    let mut wanted = vec![0; 4096];
+    let mut accepted = 0;
+    let mut judge = |block: &[u8]| {
+        let source = source.tail(block.len());
+        source.copy_from_slice(block);
+        let (from, to) = (block.as_ptr().cast(), wanted.as_mut_ptr().cast());
+        // SAFETY: the pointers and lengths are those of live buffers.
+        let len = unsafe { LZ4_decompress_safe(from, to, block.len() as c_int, 4096) };
+        for table in Table::all() {
+            let room = target.tail(4096);
+            match decompress(table, None, source, room) {
+                Ok(got) => assert!(len == got as c_int && room[..got] == wanted[..got], "{block:02x?}"),
+                Err(Error::Corrupt | Error::NoSpace) => assert!(len < 0 || has_zero_distance(block), "{block:02x?}"),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        accepted += u32::from(len >= 0);
+    };
+    for (i, page) in pages.step_by(43).take(100).enumerate() {
+        let mut block = compressed([1, 9, -5][i % 3], None, page);
+        for len in 0..block.len() {
+            judge(&block[..len]);
+        }
+        for bit in 0..8 * block.len() {
+            block[bit / 8] ^= 1 << (bit % 8);
+            judge(&block);
+            block[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+    assert!(accepted > 100_000, "{accepted} accepted");
+}
+
+#[test]
+fn crafted_ends_and_bombs_are_judged_as_by_liblz4() {
+    let prefix = compressed(1, None, &generated(4, 300, 21));
+    let last = prefix.len() - 1;
+    for before in [0, 1, 40, 100] {
+        // A first sequence of many literals puts the second where there is input and room in plenty, or is absent.
+        let mut start = vec![];
+        if before > 0 {
+            start.push(0xf0);
+            start.push(200);
+            start.extend((0..215).map(|i| (i * 7) as u8));
+            start.extend([before as u8, 0]);
+        }
+        for token in [0x00, 0x0f, 0x10, 0x1f, 0xe0, 0xef, 0xf0, 0xff] {
+            for run in [0, 1, 2, 30] {
+                for (offset, end) in
+                    (0..40u16).chain([215, 219, 220, 300, 65535]).flat_map(|o| (0..14).map(move |e| (o, e)))
+                {
+                    let mut block = start.clone();
+                    block.push(token);
+                    if token >> 4 == 15 {
+                        block.extend(vec![255; run]);
+                        block.push(3);
+                    }
+                    block.extend(
+                        (0..usize::from(token >> 4) + if token >> 4 == 15 { 255 * (run % 3) + 3 } else { 0 })
+                            .map(|i| i as u8),
+                    );
+                    block.extend(offset.to_le_bytes());
+                    if token & 15 == 15 {
+                        block.extend(vec![255; run]);
+                        block.push(end as u8);
+                    }
+                    // Last literals of every length around the five that the format asks for, or none of their bytes.
+                    block.push(16 * end as u8);
+                    block.extend_from_slice(&prefix[last - end..last]);
+                    let cap = [64, 300, 4096][(end + run) % 3];
+                    compare(&[], None, &block, cap);
+                }
+            }
+        }
+    }
+    // Lengths that go on to the end of the input.
+    for ones in 0..300 {
+        for head in [&[0xf0][..], &[0x0f, 1, 0], &[0x1f, 7, 1, 0], &[0xff]] {
+            let block = [head, &vec![255; ones]].concat();
+            compare(&[], None, &block, 4096);
+            let block = [&prefix[..prefix.len() / 2], &block].concat();
+            compare(&[], None, &block, 4096);
         }
     }
 }

@@ -1,8 +1,12 @@
 //! The portable form of the LZ4 kernels.
 
+use crate::base::Error;
+use crate::kernel::lz4_decode::{NearCopy, SPREAD};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
-use crate::kernel::table::instantiate_lz4_kernels;
-use crate::kernel::word::{load32, load64};
+#[cfg(test)]
+use crate::kernel::table::instantiate_lz4_lanes;
+use crate::kernel::table::instantiate_lz4_optimal;
+use crate::kernel::word::{copy, load32, load64, store64};
 
 /// Words of 8 bytes.
 pub struct Portable;
@@ -58,4 +62,50 @@ impl Isa for Portable {
     }
 }
 
-instantiate_lz4_kernels!(Portable, []);
+#[cfg(test)]
+instantiate_lz4_lanes!(Portable, []);
+instantiate_lz4_optimal!(Portable, []);
+
+/// For each offset below 8, a one in each byte at a multiple of it: times a word of `offset` bytes, their repetition.
+const REPEAT: [u64; 8] = {
+    let mut factors = [1; 8];
+    let mut offset = 1;
+    while offset < 8 {
+        let mut at = offset;
+        while at < 8 {
+            factors[offset] |= 1 << (8 * at);
+            at += offset;
+        }
+        offset += 1;
+    }
+    factors
+};
+
+impl NearCopy for Portable {
+    #[inline(always)]
+    unsafe fn first16(to: *mut u8, offset: usize) {
+        // SAFETY: the bytes from `offset` before `to` to 16 behind it lie in one destination, by the contract of
+        // `NearCopy::first16`. With an offset of 8 or more, each word is complete when it is read; below, 8 bytes are
+        // made of the period alone, and the others are copied over a multiple of it that is at most `offset` + 8.
+        unsafe {
+            let source = to.sub(offset);
+            if offset >= 8 {
+                copy::<8>(source, to);
+                copy::<8>(source.add(8), to.add(8));
+            } else {
+                let period = load64(source) & !(u64::MAX << (8 * offset));
+                store64(to, period.wrapping_mul(REPEAT[offset & 7]));
+                copy::<8>(to.add(8).sub(usize::from(SPREAD[offset & 7])), to.add(8));
+            }
+        }
+    }
+}
+
+/// See [`crate::kernel::lz4_decode::decode`].
+///
+/// # Safety
+/// Invariant I of [`crate::kernel`].
+pub unsafe fn decode(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
+    // SAFETY: portable code needs none (I).
+    unsafe { crate::kernel::lz4_decode::decode::<Portable>(dict, src, dst) }
+}

@@ -64,9 +64,12 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     lz4_encode_fast: crate::kernel::lz4_encode::fast::encode,
     lz4_encode_dense: crate::kernel::lz4_encode::dense::encode,
     lz4_encode_chain: crate::kernel::lz4_encode::chain::encode,
-    lz4_encode_optimal: crate::kernel::lz4_encode::optimal::encode,
-    lz4_decode: crate::kernel::lz4_decode::decode,
-    lz4_encode_lanes: lz4::ENCODE_LANES,
+    #[cfg(not(test))]
+    lz4_encode_lanes: None,
+    #[cfg(test)]
+    lz4_encode_lanes: Some(lz4::ENCODE_LANES),
+    lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
+    lz4_decode: lz4::decode,
     tzp_encode: tzp::ENCODE,
     tzp_decode: tzp::DECODE,
 };

@@ -1,4 +1,4 @@
-//! The dense encoder: two candidates per position, and one look ahead before a match is taken.
+//! The encoder with two candidates per position, and at choice one look ahead before a match is taken.
 //!
 //! Source: the double hash of zstd's `ZSTD_compressBlock_doubleFast` (one table keyed by 8 bytes, one by 5; a long
 //! match is preferred) and the lazy matching of zlib's `deflate_slow`, with LZ4's costs: any distance costs the same,
@@ -32,20 +32,26 @@ pub const fn words(max_len: usize) -> usize {
 
 /// Encodes `src` as one block and returns its length, or `None` if it does not fit `dst`.
 ///
-/// There is nothing to set. `scratch` is at least [`words`]`(src.len())` long, contents unspecified. Does not allocate;
-/// linear in `src.len()`.
+/// `ahead`: whether to look one position ahead before a match is taken. `scratch` is at least [`words`]`(src.len())` long,
+/// contents unspecified. Does not allocate; linear in `src.len()`.
 ///
 /// # Panics
 /// If `scratch` is too short.
-pub fn encode(scratch: &mut [u64], (): (), history: Option<History<'_>>, src: &[u8], dst: &mut [u8]) -> Option<usize> {
+pub fn encode(
+    scratch: &mut [u64],
+    ahead: bool,
+    history: Option<History<'_>>,
+    src: &[u8],
+    dst: &mut [u8],
+) -> Option<usize> {
     let bits = table_bits(src.len());
     let mut arena = Arena::new(scratch);
     if src.len() <= MAX_DISTANCE + 1 {
         let (long, short) = (arena.take::<u16>(1 << bits), arena.take::<u16>(1 << bits));
-        lazy(Finder { src, long, short, bits, history }, dst)
+        parse(Finder { src, long, short, bits, history }, ahead, dst)
     } else {
         let (long, short) = (arena.take::<u32>(1 << bits), arena.take::<u32>(1 << bits));
-        lazy(Finder { src, long, short, bits, history }, dst)
+        parse(Finder { src, long, short, bits, history }, ahead, dst)
     }
 }
 
@@ -162,7 +168,7 @@ impl<E: Entry> Finder<'_, E> {
 
 /// The loop.
 #[inline(always)]
-fn lazy<E: Entry>(mut finder: Finder<'_, E>, dst: &mut [u8]) -> Option<usize> {
+fn parse<E: Entry>(mut finder: Finder<'_, E>, ahead: bool, dst: &mut [u8]) -> Option<usize> {
     let src = finder.src;
     let mut out = Output::new(dst);
     let Some(last) = last_start(src.len()) else {
@@ -178,7 +184,7 @@ fn lazy<E: Entry>(mut finder: Finder<'_, E>, dst: &mut [u8]) -> Option<usize> {
             continue;
         }
         // A match one byte later is worth its literal if it reaches farther by at least one byte more.
-        while best.len < LONG_ENOUGH && position < last {
+        while ahead && best.len < LONG_ENOUGH && position < last {
             let later = finder.find(position + 1);
             if later.len <= best.len {
                 break;

@@ -9,7 +9,6 @@ pub mod dense;
 pub mod fast;
 pub mod lanes;
 pub mod optimal;
-pub mod tree;
 
 use super::arena::Plain;
 use super::word::{copy, load32, load64, store16};

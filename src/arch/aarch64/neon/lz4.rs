@@ -5,11 +5,13 @@ use core::arch::aarch64::{
     vdupq_n_s32, vdupq_n_u16, vdupq_n_u32, veorq_u32, vget_lane_u64, vld1q_lane_u32, vld1q_u8, vld1q_u16, vld1q_u32,
     vmaxq_u16, vmlaq_u32, vmovn_u32, vmulq_u32, vqtbl1q_u8, vreinterpret_u64_u8, vreinterpretq_u16_u8,
     vreinterpretq_u16_u32, vreinterpretq_u32_u8, vreinterpretq_u32_u16, vshlq_u32, vshrn_n_u16, vshrq_n_u32,
-    vst1q_lane_u32, vst1q_u16, vst1q_u32, vsubq_u16,
+    vst1q_lane_u32, vst1q_u8, vst1q_u16, vst1q_u32, vsubq_u16,
 };
 
+use crate::base::Error;
+use crate::kernel::lz4_decode::{NearCopy, PERIODS};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
-use crate::kernel::table::instantiate_lz4_kernels;
+use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal};
 
 /// NEON.
 pub struct Neon;
@@ -128,4 +130,25 @@ unsafe fn exchange<const BITS: u32>(
     }
 }
 
-instantiate_lz4_kernels!(Neon, [#[target_feature(enable = "neon")]]);
+instantiate_lz4_lanes!(Neon, [#[target_feature(enable = "neon")]]);
+instantiate_lz4_optimal!(Neon, [#[target_feature(enable = "neon")]]);
+
+impl NearCopy for Neon {
+    #[inline(always)]
+    unsafe fn first16(to: *mut u8, offset: usize) {
+        let period = &PERIODS.0[offset.min(16)];
+        // SAFETY: the caller's shell enables NEON (I). 16 bytes from `to` on and `offset` before it lie in one destination,
+        // by the contract of `NearCopy::first16`, and so do the 16 from `offset` before it.
+        unsafe { vst1q_u8(to, vqtbl1q_u8(vld1q_u8(to.sub(offset)), vld1q_u8(period.as_ptr()))) };
+    }
+}
+
+/// See [`crate::kernel::lz4_decode::decode`].
+///
+/// # Safety
+/// Invariant I of [`crate::kernel`].
+#[target_feature(enable = "neon")]
+pub unsafe fn decode(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
+    // SAFETY: this shell enables the features (I).
+    unsafe { crate::kernel::lz4_decode::decode::<Neon>(dict, src, dst) }
+}

@@ -1,4 +1,4 @@
-//! NEON. The kernels of Zstandard, LZ4's other encoders and its decoder are inherited from the scalar table.
+//! NEON. The kernels of Zstandard and LZ4's denser encoders are inherited from the scalar table.
 
 mod lz4;
 mod tzp;
@@ -57,7 +57,9 @@ pub static KERNELS: Kernels = Kernels {
     backend: Backend::Neon,
     same_fill,
     fill,
-    lz4_encode_lanes: lz4::ENCODE_LANES,
+    lz4_encode_lanes: Some(lz4::ENCODE_LANES),
+    lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
+    lz4_decode: lz4::decode,
     tzp_encode: tzp::ENCODE,
     tzp_decode: tzp::DECODE,
     ..scalar::TABLE

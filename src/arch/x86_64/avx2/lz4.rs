@@ -1,17 +1,19 @@
 //! The LZ4 kernels in 256-bit registers.
 
 use core::arch::x86_64::{
-    __m128i, __m256i, _mm_cvtsi32_si128, _mm_cvtsi128_si32, _mm_extract_epi32, _mm_insert_epi32, _mm_loadu_si128,
-    _mm256_add_epi32, _mm256_and_si256, _mm256_blend_epi16, _mm256_broadcastsi128_si256, _mm256_castsi256_ps,
-    _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32, _mm256_extracti128_si256, _mm256_loadu_si256,
-    _mm256_max_epu16, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_packus_epi32,
-    _mm256_permute4x64_epi64, _mm256_set_m128i, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setr_epi8,
-    _mm256_setr_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srli_epi32,
-    _mm256_storeu_si256, _mm256_sub_epi16, _mm256_xor_si256,
+    __m128i, __m256i, _mm_cvtsi32_si128, _mm_cvtsi128_si32, _mm_extract_epi32, _mm_insert_epi32, _mm_load_si128,
+    _mm_loadu_si128, _mm_shuffle_epi8, _mm_storeu_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_blend_epi16,
+    _mm256_broadcastsi128_si256, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32,
+    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_max_epu16, _mm256_movemask_epi8, _mm256_movemask_ps,
+    _mm256_mullo_epi32, _mm256_packus_epi32, _mm256_permute4x64_epi64, _mm256_set_m128i, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setr_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_xor_si256,
 };
 
+use crate::base::Error;
+use crate::kernel::lz4_decode::{NearCopy, PERIODS};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
-use crate::kernel::table::instantiate_lz4_kernels;
+use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal};
 
 /// AVX2.
 pub struct Avx2;
@@ -149,4 +151,29 @@ unsafe fn exchange<const BITS: u32>(table: *mut u32, hashes: &[u32; BLOCK], at: 
     }
 }
 
-instantiate_lz4_kernels!(Avx2, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
+instantiate_lz4_lanes!(Avx2, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
+instantiate_lz4_optimal!(Avx2, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
+
+impl NearCopy for Avx2 {
+    #[inline(always)]
+    unsafe fn first16(to: *mut u8, offset: usize) {
+        let period = &PERIODS.0[offset.min(16)];
+        // SAFETY: the caller's shell enables AVX2 (I). 16 bytes from `to` on and `offset` before it lie in one destination,
+        // by the contract of `NearCopy::first16`, and so do the 16 from `offset` before it. The rows of PERIODS are
+        // aligned to 16 bytes.
+        unsafe {
+            let source = _mm_loadu_si128(to.sub(offset).cast());
+            _mm_storeu_si128(to.cast(), _mm_shuffle_epi8(source, _mm_load_si128(period.as_ptr().cast())));
+        }
+    }
+}
+
+/// See [`crate::kernel::lz4_decode::decode`].
+///
+/// # Safety
+/// Invariant I of [`crate::kernel`].
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+pub unsafe fn decode(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
+    // SAFETY: this shell enables the features (I).
+    unsafe { crate::kernel::lz4_decode::decode::<Avx2>(dict, src, dst) }
+}

@@ -1,5 +1,4 @@
-//! AVX2 with BMI1, BMI2, LZCNT and POPCNT. The kernels of Zstandard, LZ4's
-//! other encoders and its decoder are inherited from the scalar table.
+//! AVX2 with BMI1, BMI2, LZCNT and POPCNT. The kernels of Zstandard and LZ4's denser encoders are inherited from the scalar table.
 
 mod lz4;
 mod tzp;
@@ -60,7 +59,9 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     backend: Backend::Avx2,
     same_fill,
     fill,
-    lz4_encode_lanes: lz4::ENCODE_LANES,
+    lz4_encode_lanes: Some(lz4::ENCODE_LANES),
+    lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
+    lz4_decode: lz4::decode,
     tzp_encode: tzp::ENCODE,
     tzp_decode: tzp::DECODE,
     ..scalar::TABLE

@@ -9,7 +9,7 @@ use crate::codecs::{
     Codec, Liblz4, Lz4Flex, Memcpy, Snap, TruenoZram, backends, forced, lz4_levels, page, stream, stream_on,
 };
 use crate::common::{Random, corpus};
-use crate::measure::{GROUP, Row, Workload, against, chosen, median, now, rounds, row};
+use crate::measure::{GROUP, Row, Workload, against, chosen, group_of, median, now, rounds, row};
 
 /// Peers that [`rows`] starts with.
 pub const PEERS: usize = 2;
@@ -123,11 +123,12 @@ pub fn decompression(work: &mut Workload) {
             }
         }
         let mut times = vec![0.0; readers.len()];
-        for (g, group) in order.chunks_exact(GROUP).enumerate() {
+        for g in 0..count / GROUP {
             for turn in 0..readers.len() {
                 let at = (turn + g + round) % readers.len();
                 let reader = &mut readers[at];
                 let blocks = &makers[reader.maker];
+                let group = &order[group_of(g, at, count / GROUP) * GROUP..][..GROUP];
                 for &i in group {
                     black_box(blocks.at(unit, i).iter().step_by(64).fold(0, |sum, byte| sum ^ byte));
                 }

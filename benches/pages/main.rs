@@ -1,13 +1,13 @@
 //! `make bench`: our codecs beside liblz4, libzstd and other libraries, in one process, on real pages.
 //!
-//! Method: pages that are not same-filled, in a shuffled order; before every pass 64 MiB of other memory are written, so
-//! that pages and objects come from memory. A round is one pass of compression and one of decompression for every row,
+//! Method: pages that are not same-filled, each at the start of a page of memory, in a shuffled order; before every pass 64 MiB
+//! of other memory are written, so that pages and objects come from memory. What is written goes to one buffer again and again. A round is one pass of compression and one of decompression for every row,
 //! the rows in rotating order. A row's speed against its peer is the median over the rounds of (peer's time / row's
 //! time); its time is the median of the rounds, in CPU time of the one pinned thread. Sizes count at most a page per
 //! page: what does not shrink is stored raw, as zram does it. Every page is restored and compared before any timing.
 //!
-//! The hot tables are for a page that the caller has just touched: groups of 32 pages are read once, then every row in turn
-//! compresses the group, reads it again for the others, and restores it. A round is all groups.
+//! The hot tables are for a page that the caller has just touched: every row in turn gets a group of 32 pages that was just read,
+//! another one than its neighbours, compresses and restores it. A round is all groups for every row.
 //!
 //! Environment: TZRAM_PAGES (folder with more pages), TZRAM_BENCH_ROUNDS (default 9), TZRAM_BENCH_PAGES (most pages
 //! taken, default 6000), TZRAM_BENCH_ROWS (only rows whose name contains one of these words, the peers always; and no

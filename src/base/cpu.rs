@@ -62,6 +62,40 @@ impl Backend {
     }
 }
 
+/// Whether a caller who names no backend gets this one where it is supported.
+///
+/// AVX-512 only with VBMI, VBMI2 and VPOPCNTDQ: Intel's CPUs before Ice Lake, which lack them, lower their clock while they
+/// run 512-bit code, for everything on the core (Intel's optimization manual, 2.6.3). The backend that is forced, or a driver
+/// that is named, runs on them all the same.
+pub fn is_preferred(backend: Backend) -> bool {
+    backend != Backend::Avx512 || has_vbmi2()
+}
+
+/// Asks for the cache lines of `bytes`, all at once: a hint.
+///
+/// What reads a page from front to back waits for memory a few lines at a time, since the hardware's own prefetch begins small in
+/// every page.
+#[inline(always)]
+pub fn prefetch(bytes: &[u8]) {
+    for line in bytes.chunks(LINE) {
+        // SAFETY: SSE, of every x86-64; a hint that may have any address.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast());
+        }
+        // SAFETY: a hint that may have any address, and changes neither memory nor flags.
+        #[cfg(target_arch = "aarch64")]
+        unsafe {
+            core::arch::asm!("prfm pldl1keep, [{}]", in(reg) line.as_ptr(), options(readonly, nostack, preserves_flags));
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let _ = line;
+    }
+}
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// Whether this CPU has, beside [`Backend::Avx512`], VBMI, VBMI2 and VPOPCNTDQ: Intel's since Ice Lake, AMD's since Zen 4.
 #[cfg(target_arch = "x86_64")]
 pub fn has_vbmi2() -> bool {
@@ -87,6 +121,10 @@ fn has_avx2() -> bool {
 fn has_avx512() -> bool {
     use std::arch::is_x86_feature_detected as has;
     has_avx2() && has!("avx512f") && has!("avx512bw") && has!("avx512cd") && has!("avx512dq") && has!("avx512vl")
+}
+#[cfg(not(target_arch = "x86_64"))]
+fn has_vbmi2() -> bool {
+    false
 }
 #[cfg(not(target_arch = "x86_64"))]
 fn has_avx2() -> bool {

@@ -20,6 +20,7 @@ use core::hint::select_unpredictable;
 
 use super::word::{copy, load16};
 use crate::base::Error;
+use crate::base::cpu::prefetch;
 use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH, RUN_MASK};
 
 /// Input that the quick way of a sequence needs behind its token: 14 literals, an offset, the next token.
@@ -41,6 +42,9 @@ const STRETCH_ROOM: usize = 64;
 const _: () = assert!(STRETCH_INPUT > QUICK_INPUT && STRETCH_INPUT - 15 - 3 >= REST_AFTER_MATCH);
 const _: () = assert!(STRETCH_INPUT >= 2 + 32 && STRETCH_INPUT - 2 >= REST_AFTER_LITERALS);
 const _: () = assert!(STRETCH_ROOM >= 14 + 48 && STRETCH_ROOM >= QUICK_ROOM && STRETCH_ROOM - 14 >= MATCH_MARGIN);
+
+/// Bytes of the block that are asked for before the first is needed.
+const AHEAD: usize = 4096;
 
 /// Longest match that is copied by one [`NearCopy::first16`]; its length fits the token.
 const SHORT_MATCH: usize = 16;
@@ -99,6 +103,7 @@ pub unsafe fn decode<M: NearCopy>(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Re
     if src.is_empty() {
         return Err(Error::Corrupt);
     }
+    prefetch(&src[..src.len().min(AHEAD)]);
     let (mut i, mut o) = (0, 0);
     loop {
         if may_stretch(src, dst, i, o) {

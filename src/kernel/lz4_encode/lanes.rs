@@ -24,6 +24,7 @@ use super::super::lz4_isa::{BLOCK, Isa, KEY_ROOM};
 use super::super::match_len::common_prefix;
 use super::super::word::{copy, load64, store16};
 use super::{Output, word_at};
+use crate::base::cpu::prefetch;
 use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH, RUN_MASK};
 
 /// Bytes that are scanned, then parsed, then written.
@@ -38,6 +39,9 @@ const REACH: usize = 24;
 const LANE_ROOM: usize = REACH + STEP + LAST_LITERALS;
 /// Positions behind a segment that a lane may look at when it passes its end.
 const PADDING: usize = PAIR;
+/// The most literals that the writer copies at once, and the room that it needs for a sequence with so many.
+const QUICK_LITERALS: usize = 32;
+const QUICK_ROOM: usize = 2 + QUICK_LITERALS + 3;
 /// Notes of a lane beyond a quarter of its length (see [`Lane`]), and of the part behind the last lane.
 const LANE_NOTES: usize = 12;
 const TAIL_NOTES: usize = LANE_ROOM / MIN_MATCH + 1;
@@ -152,6 +156,8 @@ unsafe fn segments<S: Isa, const STRIDE: usize, const KEY: usize, const BITS: u3
         notes: arena.take(NOTES),
         quiet: 0,
     };
+    // All lines of the first segment are on their way while the table is cleared.
+    prefetch(&src[..src.len().min(SEGMENT)]);
     scratch.table.fill(0);
     for start in (0..src.len().saturating_sub(MATCH_MARGIN)).step_by(SEGMENT) {
         // SAFETY: invariant I is the caller's; `start` and more than MATCH_MARGIN bytes behind it lie in `src`, and the parse
@@ -395,7 +401,8 @@ impl Output<'_> {
         let to = self.dst.as_mut_ptr();
         // Kept apart from `self`, so that it stays in a register.
         let mut written = self.at;
-        let (room, input) = (self.dst.len().saturating_sub(31), src.len().saturating_sub(15));
+        let (room, input) =
+            (self.dst.len().saturating_sub(QUICK_ROOM - 1), src.len().saturating_sub(QUICK_LITERALS - 1));
         for &note in notes {
             let (at, distance, mut len) = fields(note);
             let mut at = base + at;
@@ -430,17 +437,19 @@ impl Output<'_> {
             }
             let literals = at.wrapping_sub(anchor);
             let code = len - MIN_MATCH;
-            if literals < RUN_MASK && code < MATCH_MASK + 255 && written < room && anchor < input {
-                // SAFETY: 16 bytes of input (S) and 32 of room (D) are there (the test above); written are 1 + 16, then at most
-                // 1 + 14 + 2 + 1 = 18.
+            if literals <= QUICK_LITERALS && code < MATCH_MASK + 255 && written < room && anchor < input {
+                // SAFETY: QUICK_LITERALS bytes of input (S) and QUICK_ROOM of room (D) are there (the test above); written are
+                // 2 + 32, then at most 2 + 32 + 2 + 1 = 37.
                 unsafe {
                     let token = to.add(written);
-                    copy::<16>(src.as_ptr().add(anchor), token.add(1));
-                    let behind = token.add(1 + literals);
+                    let behind = token.add(1 + usize::from(literals >= RUN_MASK));
+                    *token.add(1) = literals.wrapping_sub(RUN_MASK) as u8;
+                    copy::<QUICK_LITERALS>(src.as_ptr().add(anchor), behind);
+                    let behind = behind.add(literals);
                     store16(behind, distance as u16);
                     *behind.add(2) = code.wrapping_sub(MATCH_MASK) as u8;
-                    *token = ((literals << 4) | code.min(MATCH_MASK)) as u8;
-                    written += literals + 3 + usize::from(code >= MATCH_MASK);
+                    *token = ((literals.min(RUN_MASK) << 4) | code.min(MATCH_MASK)) as u8;
+                    written = behind.offset_from(to).cast_unsigned() + 2 + usize::from(code >= MATCH_MASK);
                 }
                 anchor = at + len;
                 continue;

@@ -573,7 +573,8 @@ const char *tzram_version_string(void);
 const char *tzram_strerror(int err);
 
 /**
- * The best backend of this CPU: AVX-512 > AVX2 > NEON > scalar; never TZRAM_BACKEND_AUTO.
+ * The best backend of this CPU, which TZRAM_BACKEND_AUTO stands for: AVX-512 > AVX2 > NEON > scalar, but AVX-512 only where
+ * it does not slow the CPU down (it has VBMI2: Ice Lake, Zen 4 and later); never TZRAM_BACKEND_AUTO.
  */
 int tzram_backend_detect(void);
 

@@ -17,6 +17,15 @@ const PAGES: &[&[u8]] = &[
 fn every_backend_of_this_cpu_gives_the_bytes_of_scalar_and_reads_them() {
     let sets: Vec<Vec<u8>> = PAGES.iter().map(|set| reference::zstd_decompress_stream(set)).collect();
     let pages: Vec<&[u8]> = sets.iter().flat_map(|set| set.chunks_exact(corpus::PAGE).step_by(8)).collect();
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::is_x86_feature_detected as has;
+        // CPUs that have AVX-512 without VBMI2 lower their clock for it.
+        let best = tzram::detect_backend();
+        let best_without = if Backend::Avx2.is_supported() { Backend::Avx2 } else { Backend::Scalar };
+        let expected = if has!("avx512vbmi2") { Backend::Avx512 } else { best_without };
+        assert_eq!(best, expected);
+    }
     let mut magicless = reference::Zstd::new(1, true);
     for backend in Backend::ALL.into_iter().filter(|backend| backend.is_supported()) {
         for (algorithm, levels) in

@@ -10,6 +10,8 @@ const DRIVERS: &[(&str, &[i32])] = &[
     ("adaptive-generic", &[1, 3, 5, 7, 9]),
     ("lz4-generic", &[-3, -2, -1, 0, 1, 2, 3, 6, 9]),
     #[cfg(target_arch = "x86_64")]
+    ("lz4-avx512", &[-3, -2, -1, 0, 1, 2, 3, 6, 9]),
+    #[cfg(target_arch = "x86_64")]
     ("lz4-avx2", &[-3, -2, -1, 0, 1, 2, 3, 6, 9]),
     #[cfg(target_arch = "aarch64")]
     ("lz4-neon", &[-3, -2, -1, 0, 1, 2, 3, 6, 9]),

@@ -38,7 +38,8 @@ pub extern "C" fn tzram_strerror(err: c_int) -> *const c_char {
     errno::text(err).as_ptr()
 }
 
-/// The best backend of this CPU: AVX-512 > AVX2 > NEON > scalar; never TZRAM_BACKEND_AUTO.
+/// The best backend of this CPU, which TZRAM_BACKEND_AUTO stands for: AVX-512 > AVX2 > NEON > scalar, but AVX-512 only where
+/// it does not slow the CPU down (it has VBMI2: Ice Lake, Zen 4 and later); never TZRAM_BACKEND_AUTO.
 #[unsafe(no_mangle)]
 pub extern "C" fn tzram_backend_detect() -> c_int {
     value(Backend::Scalar as c_int, || crate::dispatch::Table::best().backend() as c_int)

@@ -58,13 +58,14 @@ impl Engine {
 }
 
 /// The names that have a table; the functions of table `N` know their name by its place here.
-const NAMES: [&CStr; 14] = [
+const NAMES: [&CStr; 15] = [
     c"adaptive",
     c"adaptive-generic",
     c"lz4",
     c"lz4-generic",
     c"lz4-neon",
     c"lz4-avx2",
+    c"lz4-avx512",
     c"zstd",
     c"zstd-generic",
     c"zstd-libzstd",
@@ -90,6 +91,7 @@ static OPS: [tzram_zcomp_ops; NAMES.len()] = [
     table::<11>(),
     table::<12>(),
     table::<13>(),
+    table::<14>(),
 ];
 
 const fn table<const N: usize>() -> tzram_zcomp_ops {

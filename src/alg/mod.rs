@@ -74,6 +74,8 @@ pub static DRIVERS: &[Driver] = &[
         default_level: 5,
     },
     #[cfg(target_arch = "x86_64")]
+    lz4_driver(c"lz4-avx512", 300, Backend::Avx512),
+    #[cfg(target_arch = "x86_64")]
     lz4_driver(c"lz4-avx2", 200, Backend::Avx2),
     #[cfg(target_arch = "aarch64")]
     lz4_driver(c"lz4-neon", 200, Backend::Neon),

@@ -10,7 +10,7 @@ pub use crate::engine::stats::PageCodec;
 pub use page::{AdaptiveCompressor, CompressedPage, PageAlgorithm, PageCompressor, PageCompressorBuilder};
 pub use stream::{Algorithm, Compressor, CompressorBuilder};
 
-/// Returns the best instruction set of this CPU: AVX-512, else AVX2, else NEON, else scalar.
+/// Returns the best instruction set of this CPU: AVX-512 if it has VBMI2 as well, else AVX2, else NEON, else scalar.
 ///
 /// ```
 /// assert!(tzram::detect_backend().is_supported());

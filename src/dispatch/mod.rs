@@ -1,6 +1,7 @@
 //! L3: the safe seam between formats and kernels: a table chosen once, and safe calls through it.
 
 use crate::arch;
+use crate::base::cpu::is_preferred;
 use crate::base::{Backend, Error};
 use crate::kernel::lz4_encode::lanes::Pace;
 use crate::kernel::lz4_encode::{History, chain, optimal};
@@ -38,9 +39,9 @@ impl Table {
         TABLES.iter().filter(|(_, runs)| runs()).map(|&(kernels, _)| Table(kernels))
     }
 
-    /// Returns the best table of this CPU.
+    /// Returns the table of callers who name no backend: the best one that is preferred.
     pub fn best() -> Table {
-        Table::all().next().unwrap_or(Table(&arch::scalar::KERNELS))
+        Table::all().find(|table| is_preferred(table.backend())).unwrap_or(Table(&arch::scalar::KERNELS))
     }
 
     /// Returns the best table of one backend, or `None` if this CPU or build lacks it.

@@ -77,8 +77,14 @@ impl Choice {
         if known().next().is_none() {
             return Err(Error::NotFound);
         }
-        let page = backend.map_or(Some(Table::best()), Table::of).ok_or(Error::Unsupported)?;
+        let mut page = backend.map_or(Some(Table::best()), Table::of).ok_or(Error::Unsupported)?;
         let mut available = known().filter(|driver| driver.is_available()).peekable();
+        if let (None, Some(driver)) = (backend, available.peek().filter(|driver| driver.name.to_bytes() == name)) {
+            // A driver that is named runs on a backend that is not preferred, too.
+            if let Some(own) = Table::of(driver.backend).filter(|_| !page.backend().includes(driver.backend)) {
+                page = own;
+            }
+        }
         if available.peek().is_none() {
             return Err(Error::Unsupported);
         }
@@ -114,12 +120,18 @@ mod tests {
 
     #[test]
     fn names_levels_and_backends_lead_to_the_right_driver_or_errno() {
-        let best = |avx2, neon| match Backend::ALL.into_iter().find(|backend| backend.is_supported()) {
-            Some(Backend::Avx512 | Backend::Avx2) => avx2,
-            Some(Backend::Neon) => neon,
-            _ => "lz4-generic",
+        let best = match Table::best().backend() {
+            Backend::Avx512 => "lz4-avx512",
+            Backend::Avx2 => "lz4-avx2",
+            Backend::Neon => "lz4-neon",
+            Backend::Scalar => "lz4-generic",
         };
-        assert_eq!(choose("lz4", None, None), Ok(best("lz4-avx2", "lz4-neon")));
+        assert_eq!(choose("lz4", None, None), Ok(best));
+        if Backend::Avx512.is_supported() {
+            assert_eq!(choose("lz4-avx512", None, None), Ok("lz4-avx512"));
+            assert_eq!(choose("tzp-avx512", None, None), Ok("tzp-avx512"));
+            assert_eq!(choose("tzp-avx512", None, Some(Backend::Avx2)), Err(Error::Invalid));
+        }
         assert_eq!(choose("lz4", None, Some(Backend::Scalar)), Ok("lz4-generic"));
         assert_eq!(choose("zstd", Some(3), None), Ok("zstd-generic"));
         assert_eq!(choose("zstd-generic", Some(19), None), Err(Error::Invalid));

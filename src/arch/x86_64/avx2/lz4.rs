@@ -23,7 +23,7 @@ pub struct Avx2;
 /// # Safety
 /// Invariant I; `8 * STRIDE + 16` bytes are readable at `src`.
 #[inline(always)]
-unsafe fn keys<const STRIDE: usize, const KEY: usize>(src: *const u8) -> (__m256i, __m256i) {
+pub unsafe fn keys<const STRIDE: usize, const KEY: usize>(src: *const u8) -> (__m256i, __m256i) {
     const Z: i8 = -1;
     // SAFETY: the caller's shell enables AVX2 (I); the loads end at most 8 * STRIDE + 16 bytes behind `src` (S).
     unsafe {

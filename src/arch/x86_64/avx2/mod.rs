@@ -1,6 +1,6 @@
 //! AVX2 with BMI1, BMI2, LZCNT and POPCNT. The kernels of Zstandard and LZ4's denser encoders are inherited from the scalar table.
 
-mod lz4;
+pub mod lz4;
 mod tzp;
 
 use core::arch::x86_64::{

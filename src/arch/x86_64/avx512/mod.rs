@@ -1,5 +1,6 @@
-//! AVX-512 (F, BW, CD, DQ, VL). The kernels of LZ4 and Zstandard are inherited from the AVX2 table.
+//! AVX-512 (F, BW, CD, DQ, VL). The kernels of Zstandard, LZ4's decoder and its denser encoders are inherited from the AVX2 table.
 
+mod lz4;
 mod tzp;
 
 use core::arch::x86_64::{
@@ -62,6 +63,8 @@ pub static KERNELS: Kernels = TABLE;
 const TABLE: Kernels = Kernels {
     backend: Backend::Avx512,
     same_fill,
+    lz4_encode_lanes: Some(lz4::ENCODE_LANES),
+    lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
     tzp_encode: tzp::plain::ENCODE,
     tzp_decode: tzp::plain::DECODE,
     ..avx2::TABLE

@@ -57,6 +57,28 @@ fn no_page_that_liblz4_brings_to_three_quarters_is_stored_raw() {
     }
 }
 
+/// The last matches of a block must start and end some bytes before its end: liblz4 refuses blocks that do not.
+#[test]
+fn blocks_of_any_length_end_as_liblz4_demands() {
+    let bytes: Vec<u8> = corpus::sample(5).concat();
+    let levels = levels_of(c"lz4");
+    for backend in backends() {
+        for level in levels.clone() {
+            let builder = Compressor::builder().algorithm(Algorithm::Lz4).level(level).backend(backend);
+            let mut codec = builder.build().expect("supported");
+            for len in [40, 77, 300, 1000, 4085, 4090, 4095, 4096, 4097, 4140, 5000, 16_384, 16_390, 65_536, 200_000] {
+                let (mut block, mut back) = (vec![0; 2 * len + 64], vec![0; len]);
+                for unit in bytes.chunks_exact(len).step_by(3) {
+                    let written = codec.compress_into(unit, &mut block).expect("room");
+                    let read = reference::lz4_decompress(&block[..written], &mut back);
+                    assert_eq!(read, Some(len), "level {level} on {}", backend.name());
+                    assert!(back == unit, "{len} bytes, level {level} on {}", backend.name());
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_block_does_not_depend_on_what_the_context_compressed_before() {
     let pages: Vec<Vec<u8>> = corpus::sample(149).into_iter().chain(half_noise()).collect();

@@ -4,7 +4,7 @@ use crate::arch;
 use crate::base::cpu::is_preferred;
 use crate::base::{Backend, Error};
 use crate::kernel::lz4_encode::lanes::Pace;
-use crate::kernel::lz4_encode::{History, chain, optimal};
+use crate::kernel::lz4_encode::{History, chain};
 use crate::kernel::table::Kernels;
 pub use crate::kernel::zstd_huff_decode::Streams;
 use crate::kernel::zstd_match::{DenseTables, Found, Job, Parse};
@@ -183,15 +183,9 @@ impl Table {
     }
 
     /// [`crate::kernel::lz4_encode::optimal::encode`].
-    pub fn lz4_encode_optimal(
-        self,
-        scratch: &mut [u64],
-        effort: optimal::Effort,
-        src: &[u8],
-        dst: &mut [u8],
-    ) -> Option<usize> {
+    pub fn lz4_encode_optimal(self, scratch: &mut [u64], ways: usize, src: &[u8], dst: &mut [u8]) -> Option<usize> {
         // SAFETY: `self` exists only where the CPU runs the table (I).
-        unsafe { (self.0.lz4_encode_optimal)(scratch, effort, src, dst) }
+        unsafe { (self.0.lz4_encode_optimal)(scratch, ways, src, dst) }
     }
 
     /// [`crate::kernel::lz4_decode::decode`].
@@ -355,11 +349,19 @@ mod tests {
     fn every_table_writes_the_lz4_blocks_of_portable_code() {
         let scalar = Table::of(Backend::Scalar).expect("a table of every target");
         let mut random = Random(2);
-        let mut scratch = vec![u64::MAX; crate::kernel::lz4_encode::lanes::words(usize::MAX)];
+        let mut scratch = vec![u64::MAX; crate::kernel::lz4_encode::lanes::words(usize::MAX, Pace::Pairs)];
         for round in 0..60 {
             let mut unit = two_pages(&mut random, round % 60);
             unit.truncate([4096, 8192, 4096 + 77, 5000, 60 + round, 4095][round % 6]);
-            for pace in [Pace::Every, Pace::Second, Pace::Fourth, Pace::FourthLong] {
+            for pace in [
+                Pace::Every,
+                Pace::Second,
+                Pace::Fourth,
+                Pace::FourthLong,
+                Pace::Pairs,
+                Pace::PairsAhead,
+                Pace::PairsAll,
+            ] {
                 let mut block = |table: Table| {
                     let mut dst = vec![0; unit.len() * 2];
                     let len = table.lz4_encode_lanes(&mut scratch, pace, &unit, &mut dst).expect("room");
@@ -381,7 +383,11 @@ mod tests {
     fn every_table_writes_the_optimal_lz4_blocks_of_scalar() {
         let scalar = Table::of(Backend::Scalar).expect("a table of every target");
         let mut random = Random(2);
-        let mut scratch = vec![u64::MAX; optimal::words(8192, 4)];
+        let mut scratch = vec![
+            u64::MAX;
+            crate::kernel::lz4_encode::optimal::words(8192, 2)
+                .max(crate::kernel::lz4_encode::optimal::words(8192, 8))
+        ];
         for round in 0..60 {
             let mut unit = two_pages(&mut random, round % 30);
             if round % 3 == 1 {
@@ -389,21 +395,20 @@ mod tests {
                 (1024 + period..3072).for_each(|at| unit[at] = unit[at - period]);
             }
             unit.truncate(if round % 4 == 0 { 8192 } else { 4096 - random.below(200) });
-            for tables in 1..=4 {
-                let effort = optimal::Effort { tables, enough: [6, 16, 40][round % 3] };
+            for ways in [2, 4, 8] {
                 let mut block = |table: Table| {
                     let mut dst = vec![0; 8192 + 64];
                     let len =
-                        table.lz4_encode_optimal(&mut scratch, effort, &unit, &mut dst).expect("room for any block");
+                        table.lz4_encode_optimal(&mut scratch, ways, &unit, &mut dst).expect("room for any block");
                     dst.truncate(len);
                     dst
                 };
                 let wanted = block(scalar);
                 let mut back = vec![0; unit.len()];
                 assert_eq!(scalar.lz4_decode(&[], &wanted, &mut back), Ok(unit.len()));
-                assert!(back == unit, "round {round} {tables} tables");
+                assert!(back == unit, "round {round} {ways} ways");
                 for table in Table::all() {
-                    assert!(block(table) == wanted, "{} round {round} {tables} tables", table.backend().name());
+                    assert!(block(table) == wanted, "{} round {round} {ways} ways", table.backend().name());
                 }
             }
         }

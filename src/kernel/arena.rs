@@ -17,6 +17,9 @@ macro_rules! plain {
 }
 plain!(u8, u16, u32, u64);
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// What is left of a block of scratch memory.
 pub struct Arena<'m> {
     next: *mut u64,
@@ -28,6 +31,17 @@ impl<'m> Arena<'m> {
     /// Starts handing out `memory`.
     pub fn new(memory: &'m mut [u64]) -> Self {
         Arena { next: memory.as_mut_ptr(), words: memory.len(), memory: PhantomData }
+    }
+
+    /// Words that [`Arena::align`] may pass.
+    pub const ALIGN_WORDS: usize = LINE / size_of::<u64>() - 1;
+
+    /// Lets the next piece begin at a cache line, so that rows of a table cross none.
+    pub fn align(&mut self) {
+        let words = self.next.align_offset(LINE).min(self.words);
+        self.words -= words;
+        // SAFETY: that many words from `next` on are left.
+        self.next = unsafe { self.next.add(words) };
     }
 
     /// Words of 8 bytes that `count` elements of `T` take.

@@ -1,7 +1,7 @@
 //! The list of kernels, and the macro that instantiates the generic ones for an instruction set.
 
 use super::lz4_encode::lanes::Pace;
-use super::lz4_encode::{History, chain, optimal};
+use super::lz4_encode::{History, chain};
 use super::zstd_huff_decode::Streams;
 use super::zstd_match::{DenseTables, Found, Job, Parse};
 use super::zstd_seq_decode::Sequences;
@@ -14,7 +14,7 @@ pub type Lz4Encode<Setting> = unsafe fn(&mut [u64], Setting, Option<History<'_>>
 /// See [`super::lz4_encode::lanes::encode`].
 pub type Lz4EncodeLanes = unsafe fn(scratch: &mut [u64], pace: Pace, src: &[u8], dst: &mut [u8]) -> Option<usize>;
 /// See [`super::lz4_encode::optimal::encode`].
-pub type Lz4EncodeOptimal = unsafe fn(&mut [u64], optimal::Effort, &[u8], &mut [u8]) -> Option<usize>;
+pub type Lz4EncodeOptimal = unsafe fn(scratch: &mut [u64], ways: usize, src: &[u8], dst: &mut [u8]) -> Option<usize>;
 /// See [`super::lz4_decode::decode`].
 pub type Lz4Decode = unsafe fn(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error>;
 /// See [`super::zstd_seq_encode::encode`].
@@ -156,12 +156,12 @@ macro_rules! instantiate_lz4_optimal {
         $(#[$features])*
         unsafe fn encode_optimal(
             scratch: &mut [u64],
-            effort: crate::kernel::lz4_encode::optimal::Effort,
+            ways: usize,
             src: &[u8],
             dst: &mut [u8],
         ) -> Option<usize> {
             // SAFETY: this shell enables the features of the instruction set (I).
-            unsafe { crate::kernel::lz4_encode::optimal::encode::<$isa>(scratch, effort, src, dst) }
+            unsafe { crate::kernel::lz4_encode::optimal::encode::<$isa>(scratch, ways, src, dst) }
         }
         /// The optimal encoder.
         pub const ENCODE_OPTIMAL: crate::kernel::table::Lz4EncodeOptimal = encode_optimal;

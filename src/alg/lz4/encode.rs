@@ -22,22 +22,20 @@ enum Method {
         pace: Pace,
         step: u32,
     },
+    /// In lanes with two candidates; without vectors, and with a dictionary, in one line.
     Dense {
+        pace: Pace,
         ahead: bool,
     },
-    Chain(chain::Effort),
-    Optimal(optimal::Effort),
+    Optimal {
+        ways: usize,
+    },
 }
 
-const fn optimal(tables: usize, enough: usize) -> Method {
-    Method::Optimal(optimal::Effort { tables, enough })
-}
-
-/// How to search along hash chains, at level 4 and from level 5 on with a dictionary, whose chains are there.
+/// How to search along hash chains from level 5 on with a dictionary, whose chains are there.
 const fn chain_effort(level: i32) -> chain::Effort {
     match level {
-        ..=4 => chain::Effort { depth: 4, ahead: 1, enough: 32 },
-        5 => chain::Effort { depth: 16, ahead: 2, enough: 96 },
+        ..=5 => chain::Effort { depth: 16, ahead: 2, enough: 96 },
         6 => chain::Effort { depth: 32, ahead: 2, enough: 128 },
         7 => chain::Effort { depth: 64, ahead: 2, enough: 256 },
         8 => chain::Effort { depth: 128, ahead: 2, enough: 256 },
@@ -52,14 +50,12 @@ const fn method(level: i32) -> Method {
         -1 => Method::Fast { pace: Pace::Second, step: 2 },
         -2 => Method::Fast { pace: Pace::Fourth, step: 4 },
         i32::MIN..-2 => Method::Fast { pace: Pace::FourthLong, step: 5 },
-        2 => Method::Dense { ahead: false },
-        3 => Method::Dense { ahead: true },
-        4 => Method::Chain(chain_effort(4)),
-        5 => optimal(1, 8),
-        6 => optimal(2, 6),
-        7 => optimal(2, 16),
-        8 => optimal(3, 16),
-        9.. => optimal(4, 16),
+        2 => Method::Dense { pace: Pace::Pairs, ahead: false },
+        3 => Method::Dense { pace: Pace::PairsAhead, ahead: true },
+        4 => Method::Dense { pace: Pace::PairsAll, ahead: true },
+        5 | 6 => Method::Optimal { ways: 2 },
+        7 | 8 => Method::Optimal { ways: 4 },
+        9.. => Method::Optimal { ways: 8 },
     }
 }
 
@@ -79,14 +75,16 @@ pub const fn bound(len: usize) -> usize {
 /// bytes), for others 96 KiB (and 16 bytes) and 128 KiB for each table.
 pub const fn encode_words(max_len: usize, level: i32) -> usize {
     match method(level) {
-        Method::Fast { .. } => {
-            let (a, b) = (fast::words(max_len), lanes::words(max_len));
+        Method::Fast { pace, .. } => {
+            let (a, b) = (fast::words(max_len), lanes::words(max_len, pace));
             if a > b { a } else { b }
         }
-        Method::Dense { .. } => dense::words(max_len),
-        Method::Chain(_) => chain::words(max_len),
-        Method::Optimal(effort) => {
-            let (chain, optimal) = (chain::words(max_len), optimal::words(max_len, effort.tables));
+        Method::Dense { pace, .. } => {
+            let (a, b) = (dense::words(max_len), lanes::words(max_len, pace));
+            if a > b { a } else { b }
+        }
+        Method::Optimal { ways } => {
+            let (chain, optimal) = (chain::words(max_len), optimal::words(max_len, ways));
             if chain > optimal { chain } else { optimal }
         }
     }
@@ -121,10 +119,12 @@ pub fn compress(
             table.lz4_encode_lanes(scratch, pace, src, dst)
         }
         Method::Fast { step, .. } => table.lz4_encode_fast(scratch, step, history, src, dst),
-        Method::Dense { ahead } => table.lz4_encode_dense(scratch, ahead, history, src, dst),
-        Method::Chain(effort) => table.lz4_encode_chain(scratch, effort, history, src, dst),
-        Method::Optimal(effort) => match history {
-            None => table.lz4_encode_optimal(scratch, effort, src, dst),
+        Method::Dense { pace, .. } if history.is_none() && table.backend() != Backend::Scalar => {
+            table.lz4_encode_lanes(scratch, pace, src, dst)
+        }
+        Method::Dense { ahead, .. } => table.lz4_encode_dense(scratch, ahead, history, src, dst),
+        Method::Optimal { ways } => match history {
+            None => table.lz4_encode_optimal(scratch, ways, src, dst),
             Some(_) => table.lz4_encode_chain(scratch, chain_effort(level), history, src, dst),
         },
     };

@@ -275,13 +275,17 @@ fn every_table_compresses_real_pages_and_periodic_ones_alike_and_liblz4_reads_th
     for src in inputs {
         for level in [2, 3, 4, 5, 6, 7, 8, 9] {
             let wanted = compressed(level, None, &src);
-            assert_eq!(liblz4(&[], &wanted, src.len()).as_deref(), Some(&src[..]), "level {level}");
             for table in Table::all() {
+                let name = table.backend().name();
                 let mut scratch = vec![0x5a5a_a5a5_1234_5678; encode_words(src.len(), level)];
-                let mut dst = vec![0; wanted.len()];
-                let len = compress(table, &mut scratch, level, None, &src, &mut dst);
-                assert_eq!(len, Ok(wanted.len()), "{} level {level}", table.backend().name());
-                assert!(dst == wanted, "{} level {level}", table.backend().name());
+                let mut dst = vec![0; bound(src.len())];
+                let len = compress(table, &mut scratch, level, None, &src, &mut dst).expect("room");
+                dst.truncate(len);
+                // Up to level 4, scalar code has encoders of its own.
+                let alike =
+                    level > 4 || (table.backend() == Backend::Scalar) == (Table::best().backend() == Backend::Scalar);
+                assert!(dst == wanted || !alike, "{name} level {level}");
+                assert_eq!(liblz4(&[], &dst, src.len()).as_deref(), Some(&src[..]), "{name} level {level}");
             }
         }
     }
@@ -398,8 +402,12 @@ fn dictionaries_help_at_every_level_and_liblz4_agrees_with_them() {
             }
         }
         for (level, (with, without)) in LEVELS.into_iter().zip(totals) {
-            // A small dictionary may cost a little: its short matches displace longer ones.
-            assert!(with <= without + without / 100, "{dict_len} level {level}: {with} {without}");
+            // A small dictionary may cost a little: its short matches displace longer ones, and from level 5 on the parse is the
+            // cheapest only without.
+            assert!(
+                with <= without + without / if level < 5 { 100 } else { 40 },
+                "{dict_len} level {level}: {with} {without}"
+            );
             assert!(dict_len < 4096 || with == 0 || with < without, "{dict_len} level {level}: {with} {without}");
         }
     }

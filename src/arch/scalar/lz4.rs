@@ -29,6 +29,22 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    unsafe fn suffix32(a: *const u8, b: *const u8) -> usize {
+        // SAFETY: 32 bytes are readable before both, by the contract of `Isa::suffix32` (S).
+        unsafe {
+            let mut at = 0;
+            while at < 32 {
+                let differing = load64(a.sub(at + 8)) ^ load64(b.sub(at + 8));
+                if differing != 0 {
+                    return at + differing.leading_zeros() as usize / 8;
+                }
+                at += 8;
+            }
+        }
+        32
+    }
+
+    #[inline(always)]
     unsafe fn scan<const STRIDE: usize, const KEY: usize, const BITS: u32>(
         src: *const u8,
         position: usize,
@@ -59,6 +75,78 @@ impl Isa for Portable {
             }
         }
         found
+    }
+
+    #[inline(always)]
+    unsafe fn scan_pairs<const STRIDE: usize, const BITS: u32>(
+        src: *const u8,
+        position: usize,
+        table: *mut u64,
+        distances: *mut u16,
+    ) -> u64 {
+        let mut found = 0;
+        for first in (0..BLOCK).step_by(4) {
+            let (mut slots, mut entries, mut old) = ([0usize; 4], [0u32; 4], [0u64; 4]);
+            // SAFETY: the contract of `Isa::scan_pairs`: position `first + i` has its bytes behind it (S); a place has BITS bits.
+            unsafe {
+                for i in 0..4 {
+                    let hash = load32(src.add((first + i) * STRIDE)).wrapping_mul(MULTIPLIERS[0]);
+                    slots[i] = (hash >> (32 - BITS)) as usize;
+                    entries[i] = (hash << BITS) & 0xFFFF_0000 | (position + (first + i) * STRIDE) as u32 & 0xFFFF;
+                    old[i] = *table.add(slots[i]);
+                }
+                for i in 0..4 {
+                    *table.add(slots[i]) = old[i] << 32 | u64::from(entries[i]);
+                    for (way, old) in [old[i] as u32, (old[i] >> 32) as u32].into_iter().enumerate() {
+                        let same = (entries[i] ^ old) < 0x1_0000;
+                        let distance = (entries[i] as u16).wrapping_sub(old as u16);
+                        *distances.add(2 * (first + i) + way) = if same { distance.max(1) } else { 1 };
+                        found |= u64::from(same && distance != 0) << (first + i);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    #[inline(always)]
+    unsafe fn scan_rows<const W: usize, const BITS: u32>(
+        src: *const u8,
+        position: usize,
+        table: *mut u32,
+        distances: *mut u16,
+    ) {
+        for i in 0..BLOCK {
+            // SAFETY: the contract of `Isa::scan_rows`: position `i` has its bytes behind it (S); a row number has BITS bits.
+            unsafe {
+                let hash = load32(src.add(i)).wrapping_mul(MULTIPLIERS[0]);
+                let row = &mut *table.cast::<[u32; W]>().add((hash >> (32 - BITS)) as usize);
+                let entry = (hash << BITS) & 0xFFFF_0000 | (position + i) as u32 & 0xFFFF;
+                let out = &mut *distances.cast::<[u16; W]>().add(i);
+                for (out, &old) in out.iter_mut().zip(&*row) {
+                    let distance = entry.wrapping_sub(old);
+                    *out = if distance < 0x1_0000 { distance as u16 } else { 0 };
+                }
+                row.copy_within(..W - 1, 1);
+                row[0] = entry;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn fresh<const W: usize>(distances: *const u16, bits: &mut [u64; 8]) {
+        for i in 0..BLOCK {
+            // SAFETY: W elements are there for each position, and for the one before the first (the contract of `Isa::fresh`).
+            let (before, now) = unsafe {
+                let now = distances.cast::<[u16; W]>().add(i);
+                (*now.sub(1), *now)
+            };
+            for (way, distance) in now.into_iter().enumerate() {
+                let fresh = distance != 0 && before.iter().all(|&other| other != distance);
+                let bit = i * W + way;
+                bits[bit / 64] |= u64::from(fresh) << (bit % 64);
+            }
+        }
     }
 }
 

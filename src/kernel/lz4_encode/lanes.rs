@@ -57,6 +57,8 @@ const QUIET: usize = 4;
 /// Pointers and small numbers have many, text and dense data none. On the pages of tests/corpus, 24 gives 0.9976 of the size of
 /// liblz4's default, 32 0.9968, never 0.9898 (but a pair costs twice the time), 16 1.0068.
 const SPARSE: usize = 24;
+/// Likewise with two candidates, where 24 gives 0.966, this 0.955 and never 0.942 (in 5 and 7 % more time), with a look ahead.
+const SPARSE_PAIRS: usize = 64;
 /// Candidates in a segment below which [`Pace::FourthLong`] looks again, closer.
 const FEW: u32 = 32;
 
@@ -64,17 +66,20 @@ const FEW: u32 = 32;
 const SMALL_BITS: u32 = 11;
 const LARGE_BITS: u32 = 13;
 
-/// Bits of the hash table for blocks of `len` bytes.
-const fn table_bits(len: usize) -> u32 {
-    if len <= SEGMENT { SMALL_BITS } else { LARGE_BITS }
-}
+/// Likewise for tables of pairs.
+const SMALL_PAIR_BITS: u32 = 11;
+const LARGE_PAIR_BITS: u32 = 12;
 
 /// Words of scratch for blocks of at most `max_len` bytes.
-pub const fn words(max_len: usize) -> usize {
-    Arena::words_for::<u32>(1 << table_bits(max_len))
-        + Arena::words_for::<u16>(SEGMENT + PADDING)
-        + (SEGMENT + PADDING) / BLOCK
-        + NOTES
+pub const fn words(max_len: usize, pace: Pace) -> usize {
+    let small = max_len <= SEGMENT;
+    let (table, ways) = match pace {
+        Pace::Pairs | Pace::PairsAhead | Pace::PairsAll => {
+            (1 << if small { SMALL_PAIR_BITS } else { LARGE_PAIR_BITS }, 2)
+        }
+        _ => (1 << if small { SMALL_BITS - 1 } else { LARGE_BITS - 1 }, 1),
+    };
+    table + Arena::words_for::<u16>(ways * (SEGMENT + PADDING)) + (SEGMENT + PADDING) / BLOCK + NOTES
 }
 
 /// Which positions are looked up and entered, and by how many bytes.
@@ -88,11 +93,17 @@ pub enum Pace {
     Fourth,
     /// Every fourth one, by 8 bytes: fewer and longer matches. Where there are next to none, as [`Pace::Second`].
     FourthLong,
+    /// All of them, by 4 bytes, with two candidates for each.
+    Pairs,
+    /// Likewise, and a match is left for a longer one of the next position.
+    PairsAhead,
+    /// Likewise, and all positions are looked up where there are many zeros, too.
+    PairsAll,
 }
 
 /// Encodes `src` as one block and returns its length, or `None` if it does not fit `dst`.
 ///
-/// `scratch` is at least [`words`]`(src.len())` long, contents unspecified. Does not allocate; linear in `src.len()`.
+/// `scratch` is at least [`words`]`(src.len(), pace)` long, contents unspecified. Does not allocate; linear in `src.len()`.
 ///
 /// # Safety
 /// Invariant I of [`crate::kernel`] for `S`.
@@ -103,15 +114,28 @@ pub enum Pace {
 pub unsafe fn encode<S: Isa>(scratch: &mut [u64], pace: Pace, src: &[u8], dst: &mut [u8]) -> Option<usize> {
     // SAFETY: invariant I is the caller's.
     unsafe {
-        match (pace, table_bits(src.len())) {
-            (Pace::Every, SMALL_BITS) => segments::<S, 1, 5, SMALL_BITS>(scratch, src, dst),
-            (Pace::Every, _) => segments::<S, 1, 5, LARGE_BITS>(scratch, src, dst),
-            (Pace::Second, SMALL_BITS) => segments::<S, 2, 5, SMALL_BITS>(scratch, src, dst),
-            (Pace::Second, _) => segments::<S, 2, 5, LARGE_BITS>(scratch, src, dst),
-            (Pace::Fourth, SMALL_BITS) => segments::<S, 4, 5, SMALL_BITS>(scratch, src, dst),
-            (Pace::Fourth, _) => segments::<S, 4, 5, LARGE_BITS>(scratch, src, dst),
-            (Pace::FourthLong, SMALL_BITS) => segments::<S, 4, 8, SMALL_BITS>(scratch, src, dst),
-            (Pace::FourthLong, _) => segments::<S, 4, 8, LARGE_BITS>(scratch, src, dst),
+        let sparse = match pace {
+            Pace::PairsAll => usize::MAX,
+            Pace::Pairs | Pace::PairsAhead => SPARSE_PAIRS,
+            _ => SPARSE,
+        };
+        match (pace, src.len() <= SEGMENT) {
+            (Pace::Every, true) => segments::<S, 1, 5, SMALL_BITS, 1, false>(scratch, sparse, src, dst),
+            (Pace::Every, _) => segments::<S, 1, 5, LARGE_BITS, 1, false>(scratch, sparse, src, dst),
+            (Pace::Second, true) => segments::<S, 2, 5, SMALL_BITS, 1, false>(scratch, sparse, src, dst),
+            (Pace::Second, _) => segments::<S, 2, 5, LARGE_BITS, 1, false>(scratch, sparse, src, dst),
+            (Pace::Fourth, true) => segments::<S, 4, 5, SMALL_BITS, 1, false>(scratch, sparse, src, dst),
+            (Pace::Fourth, _) => segments::<S, 4, 5, LARGE_BITS, 1, false>(scratch, sparse, src, dst),
+            (Pace::FourthLong, true) => segments::<S, 4, 8, SMALL_BITS, 1, false>(scratch, sparse, src, dst),
+            (Pace::FourthLong, _) => segments::<S, 4, 8, LARGE_BITS, 1, false>(scratch, sparse, src, dst),
+            (Pace::Pairs, true) => segments::<S, 1, 4, SMALL_PAIR_BITS, 2, false>(scratch, sparse, src, dst),
+            (Pace::Pairs, _) => segments::<S, 1, 4, LARGE_PAIR_BITS, 2, false>(scratch, sparse, src, dst),
+            (Pace::PairsAhead | Pace::PairsAll, true) => {
+                segments::<S, 1, 4, SMALL_PAIR_BITS, 2, true>(scratch, sparse, src, dst)
+            }
+            (Pace::PairsAhead | Pace::PairsAll, _) => {
+                segments::<S, 1, 4, LARGE_PAIR_BITS, 2, true>(scratch, sparse, src, dst)
+            }
         }
     }
 }
@@ -119,11 +143,14 @@ pub unsafe fn encode<S: Isa>(scratch: &mut [u64], pace: Pace, src: &[u8], dst: &
 /// Scratch memory: the table, and what is known of the segment.
 struct Scratch<'a> {
     table: &'a mut [u32],
-    /// The distance to the candidate of each position that is looked up, 1 for those without one.
+    /// The distance to the candidate of each position that is looked up, 1 for those without one; two for each in tables of
+    /// pairs.
     distances: &'a mut [u16],
     /// A bit for each such position, set where there is a candidate.
     bits: &'a mut [u64],
     notes: &'a mut [u64],
+    /// Bytes of zero in a pair of blocks from which on only even positions are looked up.
+    sparse: usize,
     /// Pairs of blocks without a candidate since the last one with one.
     quiet: usize,
 }
@@ -141,8 +168,16 @@ fn fields(note: u64) -> (usize, usize, usize) {
 }
 
 #[inline(always)]
-unsafe fn segments<S: Isa, const STRIDE: usize, const KEY: usize, const BITS: u32>(
+unsafe fn segments<
+    S: Isa,
+    const STRIDE: usize,
+    const KEY: usize,
+    const BITS: u32,
+    const WAYS: usize,
+    const AHEAD: bool,
+>(
     scratch: &mut [u64],
+    sparse: usize,
     src: &[u8],
     dst: &mut [u8],
 ) -> Option<usize> {
@@ -150,11 +185,12 @@ unsafe fn segments<S: Isa, const STRIDE: usize, const KEY: usize, const BITS: u3
     let mut anchor = 0;
     let mut arena = Arena::new(scratch);
     let mut scratch = Scratch {
-        table: arena.take(1 << BITS),
-        distances: arena.take(SEGMENT + PADDING),
+        table: arena.take(WAYS << BITS),
+        distances: arena.take(WAYS * (SEGMENT + PADDING)),
         bits: arena.take((SEGMENT + PADDING) / BLOCK),
         notes: arena.take(NOTES),
         quiet: 0,
+        sparse,
     };
     // All lines of the first segment are on their way while the table is cleared.
     prefetch(&src[..src.len().min(SEGMENT)]);
@@ -163,16 +199,16 @@ unsafe fn segments<S: Isa, const STRIDE: usize, const KEY: usize, const BITS: u3
         // SAFETY: invariant I is the caller's; `start` and more than MATCH_MARGIN bytes behind it lie in `src`, and the parse
         // reads what the scan found out about the same segment.
         unsafe {
-            let found = scratch.scan::<S, STRIDE, KEY, BITS>(src, start);
+            let found = scratch.scan::<S, STRIDE, KEY, BITS, WAYS>(src, start);
             if KEY == 8 && found < FEW {
                 scratch.table.fill(0);
-                if scratch.scan::<S, 2, 5, BITS>(src, start) > 0 {
-                    anchor = scratch.parse::<S, 2>(src, start, anchor, &mut out)?;
+                if scratch.scan::<S, 2, 5, BITS, WAYS>(src, start) > 0 {
+                    anchor = scratch.parse::<S, 2, WAYS, AHEAD>(src, start, anchor, &mut out)?;
                 }
                 // Its entries are of other keys.
                 scratch.table.fill(0);
             } else if found > 0 {
-                anchor = scratch.parse::<S, STRIDE>(src, start, anchor, &mut out)?;
+                anchor = scratch.parse::<S, STRIDE, WAYS, AHEAD>(src, start, anchor, &mut out)?;
             }
         }
     }
@@ -221,14 +257,14 @@ impl Scratch<'_> {
     /// # Safety
     /// Invariant I; `start + MATCH_MARGIN < src.len()`; the table has entries of earlier positions only.
     #[inline(always)]
-    unsafe fn scan<S: Isa, const STRIDE: usize, const KEY: usize, const BITS: u32>(
+    unsafe fn scan<S: Isa, const STRIDE: usize, const KEY: usize, const BITS: u32, const WAYS: usize>(
         &mut self,
         src: &[u8],
         start: usize,
     ) -> u32 {
         let positions = (src.len() - start - MATCH_MARGIN).min(SEGMENT).div_ceil(STRIDE);
         let (mut found, mut skip) = (0, 0usize);
-        let pairs = self.distances.as_chunks_mut::<PAIR>().0.iter_mut().zip(self.bits.as_chunks_mut::<2>().0);
+        let pairs = self.distances.chunks_exact_mut(PAIR * WAYS).zip(self.bits.as_chunks_mut::<2>().0);
         for (i, (distances, bits)) in pairs.take((SEGMENT / STRIDE + PADDING) / PAIR).enumerate() {
             let left = positions.saturating_sub(i * PAIR);
             if left == 0 || skip > 0 {
@@ -250,7 +286,21 @@ impl Scratch<'_> {
             // SAFETY: invariant I is the caller's; PAIR * STRIDE + KEY_ROOM bytes are at `from` either way (S); the table has
             // 1 << BITS entries, what the distances go to BLOCK elements (D).
             unsafe {
-                if STRIDE == 1 && zeros(core::slice::from_raw_parts(from, PAIR)) >= SPARSE {
+                if WAYS == 2 {
+                    let table = table.cast::<u64>();
+                    if zeros(core::slice::from_raw_parts(from, PAIR)) >= self.sparse {
+                        let mut even = [0; 2 * BLOCK];
+                        let found = S::scan_pairs::<2, BITS>(from, at, table, even.as_mut_ptr());
+                        for (pair, even) in distances.as_chunks_mut::<4>().0.iter_mut().zip(even.as_chunks::<2>().0) {
+                            *pair = [even[0], even[1], 1, 1];
+                        }
+                        *bits = [spread(found as u32), spread((found >> 32) as u32)];
+                    } else {
+                        bits[0] = S::scan_pairs::<1, BITS>(from, at, table, distances.as_mut_ptr());
+                        let (from, at) = (from.add(BLOCK), at + BLOCK);
+                        bits[1] = S::scan_pairs::<1, BITS>(from, at, table, distances[2 * BLOCK..].as_mut_ptr());
+                    }
+                } else if STRIDE == 1 && zeros(core::slice::from_raw_parts(from, PAIR)) >= self.sparse {
                     let mut even = [0; BLOCK];
                     let found = S::scan::<2, KEY, BITS>(from, at, table, even.as_mut_ptr());
                     for (pair, even) in distances.as_chunks_mut::<2>().0.iter_mut().zip(even) {
@@ -269,12 +319,12 @@ impl Scratch<'_> {
                 }
             }
             if left < PAIR {
-                distances[left..].fill(1);
+                distances[left * WAYS..].fill(1);
             }
             if at == 0 {
                 // It has nothing before it; an empty entry looks like one.
                 bits[0] &= !1;
-                distances[0] = 1;
+                distances[..WAYS].fill(1);
             }
             let here = bits[0].count_ones() + bits[1].count_ones();
             found += here;
@@ -290,7 +340,7 @@ impl Scratch<'_> {
     /// # Safety
     /// Invariant I; the scan of this segment was the last one.
     #[inline(always)]
-    unsafe fn parse<S: Isa, const STRIDE: usize>(
+    unsafe fn parse<S: Isa, const STRIDE: usize, const WAYS: usize, const AHEAD: bool>(
         &mut self,
         src: &[u8],
         start: usize,
@@ -311,13 +361,13 @@ impl Scratch<'_> {
         unsafe {
             while lanes.iter().all(|lane| lane.at < lane.end) {
                 for lane in &mut lanes {
-                    self.step::<S, STRIDE>(rest, lane);
+                    self.step::<S, STRIDE, WAYS, AHEAD>(rest, lane);
                 }
             }
             while lanes.iter().any(|lane| lane.at < lane.end) {
                 for lane in &mut lanes {
                     if lane.at < lane.end {
-                        self.step::<S, STRIDE>(rest, lane);
+                        self.step::<S, STRIDE, WAYS, AHEAD>(rest, lane);
                     }
                 }
             }
@@ -327,19 +377,22 @@ impl Scratch<'_> {
         let mut at = end.max(first).max(1).next_multiple_of(STRIDE);
         while at < SEGMENT.min(rest.len() - MATCH_MARGIN) {
             let position = at / STRIDE;
-            let len = if self.bits[position / BLOCK] >> (position % BLOCK) & 1 == 0 {
-                0
-            } else {
-                // SAFETY: a candidate lies that far back in `src` (the contract of `Isa::scan`), and `at` is less than the end of
-                // the matches (S).
-                unsafe {
-                    let here = rest.as_ptr().add(at);
-                    let there = here.sub(usize::from(self.distances[position]));
-                    common_prefix(here, there, rest.len() - LAST_LITERALS - at)
+            let (mut len, mut distance) = (0, 1);
+            if self.bits[position / BLOCK] >> (position % BLOCK) & 1 != 0 {
+                for &candidate in &self.distances[position * WAYS..][..WAYS] {
+                    // SAFETY: a candidate lies that far back in `src` (the contract of `Isa::scan`), and `at` is less than
+                    // the end of the matches (S).
+                    let common = unsafe {
+                        let here = rest.as_ptr().add(at);
+                        common_prefix(here, here.sub(usize::from(candidate)), rest.len() - LAST_LITERALS - at)
+                    };
+                    if common > len {
+                        (len, distance) = (common, usize::from(candidate));
+                    }
                 }
-            };
+            }
             if len >= MIN_MATCH {
-                self.notes[tail_end] = note(at, usize::from(self.distances[position]), len.min(STEP));
+                self.notes[tail_end] = note(at, distance, len.min(STEP));
                 tail_end += 1;
             }
             at = (at + len.max(1)).next_multiple_of(STRIDE);
@@ -353,12 +406,38 @@ impl Scratch<'_> {
         Some(anchor)
     }
 
+    /// The longest of the candidates of a position, whose bytes are at `here`: its length, at most STEP, and its distance.
+    ///
+    /// # Safety
+    /// Invariant I; the position was scanned or padded, and STEP bytes are readable at `here`.
+    #[inline(always)]
+    unsafe fn longest<S: Isa, const WAYS: usize>(&self, here: *const u8, position: usize) -> (usize, usize) {
+        // SAFETY: the caller's contract; distances reach back inside the block.
+        unsafe {
+            let candidates = self.distances.as_ptr().add(position * WAYS);
+            let mut distance = usize::from(*candidates);
+            let mut len = S::common32(here, here.sub(distance));
+            if WAYS == 2 {
+                let other = usize::from(*candidates.add(1));
+                let common = S::common32(here, here.sub(other));
+                if common > len {
+                    (len, distance) = (common, other);
+                }
+            }
+            (len, distance)
+        }
+    }
+
     /// Looks for the next match of a lane and notes it. Nothing here branches.
     ///
     /// # Safety
     /// Invariant I; `lane.at < lane.end`, and LANE_ROOM bytes of `rest` follow `lane.end`.
     #[inline(always)]
-    unsafe fn step<S: Isa, const STRIDE: usize>(&mut self, rest: &[u8], lane: &mut Lane) {
+    unsafe fn step<S: Isa, const STRIDE: usize, const WAYS: usize, const AHEAD: bool>(
+        &mut self,
+        rest: &[u8],
+        lane: &mut Lane,
+    ) {
         debug_assert!(lane.at < lane.end && lane.end + LANE_ROOM <= rest.len() && lane.end <= SEGMENT);
         let first = lane.at.div_ceil(STRIDE);
         // SAFETY: a lane's positions are at most REACH behind its end, so inside the padding of `bits` and `distances`; 32 bytes
@@ -368,14 +447,19 @@ impl Scratch<'_> {
             let bits =
                 load64(self.bits.as_ptr().cast::<u8>().add(first / 8)) >> (first % 8) | 1 << (REACH / STRIDE - 1);
             let position = first + bits.trailing_zeros() as usize;
-            let at = position * STRIDE;
+            let mut at = position * STRIDE;
             let here = rest.as_ptr().add(at);
-            let mut distance = usize::from(*self.distances.get_unchecked(position));
-            let mut len = S::common32(here, here.sub(distance));
+            let (mut len, mut distance) = self.longest::<S, WAYS>(here, position);
             let repeated = S::common32(here, here.sub(lane.repeat));
             // The nearer to the last one, the fewer distances there are: on a tie the repeated one is taken.
             if repeated >= len {
                 (len, distance) = (repeated, lane.repeat);
+            }
+            if AHEAD {
+                let (later, other) = self.longest::<S, WAYS>(here.add(1), position + 1);
+                if later > len {
+                    (at, len, distance) = (at + 1, later, other);
+                }
             }
             *self.notes.get_unchecked_mut(lane.note) = note(at, distance, len);
             lane.note += usize::from(len >= MIN_MATCH);
@@ -456,7 +540,7 @@ impl Output<'_> {
             }
             // Two lanes overlap, or lengths are long, or an end is near.
             let cut = anchor.saturating_sub(at);
-            if len < cut + MIN_MATCH {
+            if len < cut + MIN_MATCH || at + cut > src.len() - MATCH_MARGIN {
                 continue;
             }
             self.at = written;

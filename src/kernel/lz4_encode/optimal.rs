@@ -1,119 +1,109 @@
-//! The dense encoder: the longest match of every position, and the cheapest parse with them.
+//! The dense encoder: several candidates for every position, and the cheapest parse with the farthest of them.
 //!
-//! In LZ4 the price of a match depends on its length alone, so the longest match of a position stands for all others.
-//! A block is taken in segments, each in three passes:
+//! In LZ4 the price of a match depends on its length alone, and a match of one position is one of the next as well, a byte
+//! shorter. So all that matters of a position is how far a match of it reaches, and reaches change only where a match starts:
+//! at some three hundred positions of a page. A block is taken in segments, each in four passes:
 //!
 //! ```text
-//! forward:   best[i] = longest of: best[i - 1] without its first byte, the last place in the block with the same hash
-//!                      (one per table), the distance used last; and a new one is given to the positions before it that
-//!                      begin with the same bytes
-//! backward:  cost[i] = min(1 + cost[i + 1], 3 + bytes of the length + cost[i + length])
-//! forward:   output
+//! search   for each position: the last places with the same four bytes, out of a row of the table; those that do not just
+//!          go on from the position before are compared, forward and backward: reach[first byte] = end, distance
+//! starts   the positions whose reach is farther than that of all before, in order
+//! choose   from where a match may end: with the match that covers it, or after literals with one of the next two starts;
+//!          cost[end] = least of cost + 3 + literals + bytes of the lengths
+//! output
 //! ```
 //!
-//! The two directions of inheritance spread what one position found to all positions of the match. They make up for
-//! nearly all that a deep search would find: one candidate of a 4-byte hash gives 0.897 of the size of liblz4's default
-//! with them and 0.966 without, 8 candidates 0.884; a comparison with every earlier position gave 0.879, all with the
-//! same parse. Tables hold the newest position of a hash with other bits of the hash as a tag, so no byte of the block
-//! is read to reject a candidate, and nothing branches on what a table says. A position whose inherited match is
-//! [`Effort::enough`] bytes long is not searched.
+//! Tables hold other bits of the hash as a tag beside the position, so no byte of the block is read to reject a candidate.
 //!
-//! Source: the parse is that of the lz4 project's `LZ4HC_compress_optimal` turned backward; tagged tables without a
-//! test by bytes and the inheritance are ours. Liberties: of the lengths of a match its longest and 18, the longest
-//! without a length byte, are tried, which lost nothing on real pages; the bytes of literal lengths are not counted;
-//! matches end with their segment.
+//! Source: the parse is that of the lz4 project's `LZ4HC_compress_optimal`, over starts instead of positions; rows of entries
+//! are those of zstd's row match finder; candidates left out where they go on, and reaches, are ours. Liberties: of the
+//! lengths of a match its longest is tried, and up to [`CUT`] bytes also 18, the longest without a length byte; matches end
+//! with their segment. On the pages of tests/corpus this parse is 0.03 % larger than one over all positions, and takes a quarter
+//! of its time.
+
+use core::hint::select_unpredictable;
 
 use super::super::arena::Arena;
-use super::super::lz4_isa::Isa;
+use super::super::lz4_isa::{BLOCK, Isa, KEY_ROOM};
 use super::super::match_len::common_prefix;
-use super::super::word::{load32, load64};
+use super::super::word::load64;
 use super::{Output, last_start};
-use crate::base::format::lz4::{LAST_LITERALS, MATCH_MASK, MAX_DISTANCE, MIN_MATCH};
-
-/// How hard to search.
-#[derive(Clone, Copy, Debug)]
-pub struct Effort {
-    /// Hash tables, 1 to 4: of the keys of 4, 8, 6 and 12 bytes, in this order.
-    pub tables: usize,
-    /// A position with an inherited match of more bytes is not searched.
-    pub enough: usize,
-}
+use crate::base::cpu::prefetch;
+use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH, RUN_MASK};
 
 /// Bytes of the block that are parsed together.
 const SEGMENT: usize = 16384;
-
-/// Positions whose table entries are exchanged in one go.
-const BATCH: usize = 64;
-/// Bytes of the longest key.
-const KEY: usize = 12;
-
-/// The most positions to which a match is given backward.
-///
-/// Limits the time: data can be made such that each position finds a better match for all before it.
-const GROWTH: usize = 128;
+const _: () = assert!(SEGMENT + SEGMENT / 128 < 1 << 15, "positions, ends and costs of a segment fit 16 bits");
 
 /// The longest match whose length fits the token.
 const SHORT: usize = MIN_MATCH + MATCH_MASK - 1;
-
-/// One byte of match length in a packed match: the length above 16 bits of distance.
-const ONE: u32 = 1 << 16;
-/// The shortest packed match.
-const LEAST: u32 = MIN_MATCH as u32 * ONE;
-
-const _: () = assert!(SEGMENT < 1 << 15, "lengths and costs of a segment fit 16 bits");
+/// Matches shorter than this are also tried cut to [`SHORT`].
+const CUT: usize = 40;
+/// The most bytes before a position at which a match of it may start.
+const BACK: usize = 64;
+/// An entry of an empty table: position 0 with a tag that hardly a position has. Zeros, which many have, hash to 0.
+const EMPTY: u32 = 0x8000_0000;
+/// The most candidates of a position.
+const MOST_WAYS: usize = 8;
+/// Bytes that are compared at once.
+const STEP: usize = 32;
 
 /// Entries of the arrays of a segment.
 const fn segment_len(max_len: usize) -> usize {
     if max_len < SEGMENT { max_len } else { SEGMENT }
 }
 
-/// Bits of a table for a block of `len` bytes, with `tables` of them.
-const fn table_bits(len: usize, tables: usize) -> u32 {
-    let bits = if len <= 1024 { 10 } else { (len - 1).ilog2() + 1 };
-    let bits = if tables > 2 && bits <= 12 { bits - 1 } else { bits };
-    if bits > 15 { 15 } else { bits }
+/// Bits of the number of rows of a table, for blocks of `len` bytes.
+const fn row_bits(len: usize, ways: usize) -> u32 {
+    let bits = if len <= 4096 { 12 } else { 14 };
+    bits - ways.ilog2()
 }
 
-/// Words of scratch for blocks of at most `max_len` bytes.
-pub const fn words(max_len: usize, tables: usize) -> usize {
+/// Words of scratch for blocks of at most `max_len` bytes with `ways` candidates a position.
+pub const fn words(max_len: usize, ways: usize) -> usize {
     let len = segment_len(max_len);
-    Arena::words_for::<u32>(tables << table_bits(max_len, tables))
+    let bits = len / 64 + 1;
+    Arena::ALIGN_WORDS
+        + Arena::words_for::<u32>(ways << row_bits(max_len, ways))
         + Arena::words_for::<u32>(len + 1)
-        + Arena::words_for::<u16>(len + 1)
+        + 2 * (len + 4)
+        + Arena::words_for::<u16>(bits)
+        + 2 * bits
 }
 
 /// Encodes `src` as one block and returns its length, or `None` if it does not fit `dst`.
 ///
-/// `scratch` is at least [`words`]`(src.len(), effort.tables)` long, contents unspecified. Does not allocate; linear in
-/// `src.len()`.
+/// `ways`: candidates of a position, 2, 4 or 8. `scratch` is at least [`words`]`(src.len(), ways)` long, contents unspecified.
+/// Does not allocate; linear in `src.len()`.
 ///
 /// # Panics
-/// If `scratch` is too short, or `effort.tables` out of range.
+/// If `scratch` is too short, or `ways` is another number.
 ///
 /// # Safety
-/// Invariant I.
+/// Invariant I for `S`.
 #[inline(always)]
-pub unsafe fn encode<I: Isa>(scratch: &mut [u64], effort: Effort, src: &[u8], dst: &mut [u8]) -> Option<usize> {
+pub unsafe fn encode<S: Isa>(scratch: &mut [u64], ways: usize, src: &[u8], dst: &mut [u8]) -> Option<usize> {
     // SAFETY: the caller's contract.
     unsafe {
-        match effort.tables {
-            1 => encode_with::<I, 1>(scratch, effort.enough, src, dst),
-            2 => encode_with::<I, 2>(scratch, effort.enough, src, dst),
-            3 => encode_with::<I, 3>(scratch, effort.enough, src, dst),
-            4 => encode_with::<I, 4>(scratch, effort.enough, src, dst),
-            _ => panic!("1 to 4 tables"),
+        match (ways, src.len() <= 4096) {
+            (2, true) => encode_with::<S, 2, { row_bits(4096, 2) }>(scratch, src, dst),
+            (2, _) => encode_with::<S, 2, { row_bits(65536, 2) }>(scratch, src, dst),
+            (4, true) => encode_with::<S, 4, { row_bits(4096, 4) }>(scratch, src, dst),
+            (4, _) => encode_with::<S, 4, { row_bits(65536, 4) }>(scratch, src, dst),
+            (8, true) => encode_with::<S, 8, { row_bits(4096, 8) }>(scratch, src, dst),
+            (8, _) => encode_with::<S, 8, { row_bits(65536, 8) }>(scratch, src, dst),
+            _ => panic!("2, 4 or 8 ways"),
         }
     }
 }
 
-/// [`encode`] with `T` tables.
+/// [`encode`] with `W` ways and `1 << BITS` rows.
 ///
 /// # Safety
 /// Invariant I.
 #[inline(always)]
-unsafe fn encode_with<I: Isa, const T: usize>(
+unsafe fn encode_with<S: Isa, const W: usize, const BITS: u32>(
     scratch: &mut [u64],
-    enough: usize,
     src: &[u8],
     dst: &mut [u8],
 ) -> Option<usize> {
@@ -121,40 +111,70 @@ unsafe fn encode_with<I: Isa, const T: usize>(
     let Some(last) = last_start(src.len()) else {
         return out.finish(src, 0);
     };
+    prefetch(&src[..src.len().min(SEGMENT)]);
     let mut arena = Arena::new(scratch);
-    let bits = table_bits(src.len(), T);
-    let tables = arena.take::<u32>(T << bits);
+    arena.align();
     let room = segment_len(src.len());
-    let (best, costs) = (arena.take::<u32>(room + 1), arena.take::<u16>(room + 1));
-    tables.fill(0);
-    let mut anchor = 0;
-    let mut start = 0;
+    let table = arena.take::<u32>(W << BITS);
+    let mut graph = Graph {
+        reach: arena.take(room + 1),
+        starts: arena.take(room + 4),
+        ways: arena.take(room + 4),
+        ranks: arena.take(room / 64 + 1),
+        touched: arena.take(room / 64 + 1),
+        nodes: arena.take(room / 64 + 1),
+    };
+    table.fill(EMPTY);
+    let (mut anchor, mut start) = (0, 0);
     while start <= last {
-        let end = src.len().min(start + SEGMENT);
-        let best = &mut best[..end - start + 1];
-        let segment = Segment { src, start, end };
-        // SAFETY: the caller's contract (I); `best` has an entry for each position of the segment and one more, and the
-        // first pass is the one that the second asks for.
-        unsafe {
-            segment.search::<I, T>(tables, bits, enough, best);
-            segment.choose(best, costs);
+        let segment = Segment { src, start, end: src.len().min(start + SEGMENT) };
+        // SAFETY: the caller's contract (I); the table is of this block, and the passes follow each other.
+        unsafe { segment.search::<S, W, BITS>(table, &mut graph) };
+        let end = segment.choose(&mut graph);
+        let mut at = 0;
+        while at < end {
+            let (first, next, distance) = graph.next(at);
+            out.sequence(src, anchor, start + first - anchor, distance, next - first)?;
+            anchor = start + next;
+            at = next;
         }
-        let mut i = 0;
-        while i < end - start {
-            if best[i] < ONE {
-                // So many literals up to the next match or the end.
-                i += best[i] as usize;
-                continue;
-            }
-            let (len, distance) = ((best[i] / ONE) as usize, (best[i] % ONE) as usize);
-            let position = start + i;
-            out.sequence(src, anchor, position - anchor, distance, len)?;
-            i += len;
-            anchor = start + i;
-        }
-        start = end;
+        start = segment.end;
     }
     out.finish(src, anchor)
+}
+
+/// What is known of a segment; positions are relative to it.
+struct Graph<'a> {
+    /// By position: the end of the farthest match that was found to start there, above 16 bits of its distance.
+    reach: &'a mut [u32],
+    /// The starts, see [`start`]; the first is none.
+    starts: &'a mut [u64],
+    /// By position: the best way to end a match there, see [`way`]. Of the chosen ones at last, in the upper half: the next one.
+    ways: &'a mut [u64],
+    /// By 64 positions: how many starts come before them.
+    ranks: &'a mut [u16],
+    /// A bit for each position with a reach, then for each start.
+    touched: &'a mut [u64],
+    /// A bit for each position that has a way.
+    nodes: &'a mut [u64],
+}
+
+/// A start: its position, where its match ends, the distance, and what the match costs without literals, 16 bits each.
+#[inline(always)]
+fn start(at: usize, end: usize, distance: usize) -> u64 {
+    at as u64 | (end as u64) << 16 | (distance as u64) << 32 | (price(end.wrapping_sub(at)) as u64) << 48
+}
+
+/// The bytes of a match: token, distance, and one byte of the length from MATCH_MASK over the least on, one more for each 255.
+#[inline(always)]
+fn price(len: usize) -> usize {
+    3 + len.wrapping_add(255 - MATCH_MASK - MIN_MATCH) / 255
+}
+
+/// A way: the position before it, where a match ended, the start whose match it takes, and the cost of all so far; less is better.
+#[inline(always)]
+fn way(before: usize, index: usize, cost: usize) -> u64 {
+    before as u64 | (index as u64) << 16 | (cost as u64) << 32
 }
 
 /// A part of a block, of at most [`SEGMENT`] bytes, whose matches end in it.
@@ -172,257 +192,341 @@ impl Segment<'_> {
         self.end.min(self.src.len() - LAST_LITERALS)
     }
 
-    /// Fills `best` with the packed longest matches that the tables give, anything below [`LEAST`] for none.
-    ///
-    /// Every distance is at least 1 and at most the position and 65535, and so are those of entries below [`LEAST`], or 0.
+    /// Where no match starts any more.
+    #[inline(always)]
+    fn stop(self) -> usize {
+        self.end.min(self.src.len() - MATCH_MARGIN + 1)
+    }
+
+    /// Finds the reaches.
     ///
     /// # Safety
-    /// Invariant I; `best` has an entry for each position of the segment and one more. `src` has a last start, `tables` is
-    /// `T` times `1 << bits` entries, all zero or from earlier segments of the same block.
+    /// Invariant I; `src` has a last start; the table is all EMPTY or from earlier segments of the same block.
     #[inline(always)]
-    unsafe fn search<I: Isa, const T: usize>(self, tables: &mut [u32], bits: u32, enough: usize, best: &mut [u32]) {
+    unsafe fn search<S: Isa, const W: usize, const BITS: u32>(self, table: &mut [u32], graph: &mut Graph<'_>) {
         let Segment { src, start, end } = self;
-        let limit = self.limit();
-        assert!(best.len() == end - start + 1 && tables.len() == T << bits && src.len() > 12);
-        // No match starts behind the last start.
-        let stop = end.min(src.len() - 11);
-        let mut distances = [[1u16; BATCH]; T];
-        let mut last = Last { best: 0, recent: 1 };
+        let count = end - start;
+        assert!(table.len() == W << BITS && graph.reach.len() > count && graph.touched.len() > count / 64);
+        graph.reach[..=count].fill(0);
+        graph.touched[..=count / 64].fill(0);
+        let stop = self.stop();
+        let mut distances = Distances([0; MOST_WAYS + BLOCK * MOST_WAYS]);
+        let mut long = Long { far: 0, budget: count / 2 };
         let mut at = start;
         while at < stop {
-            let count = BATCH.min(stop - at);
-            let mut tail = [0u8; BATCH + KEY + 4];
-            let bytes = match src[at..].first_chunk::<{ BATCH + KEY + 4 }>() {
-                Some(bytes) => bytes,
-                None => {
-                    let rest = &src[at..];
-                    tail[..rest.len()].copy_from_slice(rest);
-                    &tail
-                }
+            let rest = &src[at..];
+            let mut padded = [0; BLOCK + KEY_ROOM];
+            let from = if rest.len() >= BLOCK + KEY_ROOM {
+                rest.as_ptr()
+            } else {
+                padded[..rest.len()].copy_from_slice(rest);
+                padded.as_ptr()
             };
-            exchange::<T>(bytes, at, count, tables, bits, &mut distances);
-            // SAFETY: the caller's contract (I); `distances` is what `exchange` gives, `last` what the batch before left.
+            // What the position before has comes first.
+            distances.0.copy_within(MOST_WAYS + (BLOCK - 1) * W..MOST_WAYS + BLOCK * W, MOST_WAYS - W);
+            let mut fresh = [0u64; MOST_WAYS];
+            // SAFETY: invariant I is the caller's; BLOCK + KEY_ROOM bytes are at `from` either way (S), the table has rows
+            // of W entries for BITS bits; BLOCK * W elements, and W before them, are in `distances` (D).
             unsafe {
-                if at > 0 && count == BATCH && limit.saturating_sub(at) >= BATCH + 32 {
-                    last = self.search_batch::<I, T, true>(at, BATCH, &distances, enough, best, last);
-                } else {
-                    last = self.search_batch::<I, T, false>(at, count, &distances, enough, best, last);
+                let now = distances.0.as_mut_ptr().add(MOST_WAYS);
+                S::scan_rows::<W, BITS>(from, at, table.as_mut_ptr(), now);
+                S::fresh::<W>(now, &mut fresh);
+            }
+            let now = &distances.0[MOST_WAYS..];
+            let left = BLOCK.min(stop - at) * W;
+            let mut slots = [0u16; BLOCK * MOST_WAYS + 4];
+            let count = list_bits(&fresh[..W], left, &mut slots);
+            if self.limit().saturating_sub(at) >= BLOCK + STEP {
+                for &slot in &slots[..count] {
+                    let slot = usize::from(slot);
+                    // SAFETY: invariant I is the caller's; a candidate lies that far back in `src` (the contract of
+                    // `Isa::scan_rows`), the position is one of the segment's before `stop`, and the slot one of the block.
+                    unsafe {
+                        let distance = usize::from(*now.get_unchecked(slot));
+                        self.enter::<S, true>(at + slot / W, distance, &mut long, graph);
+                    }
+                }
+            } else {
+                for &slot in &slots[..count] {
+                    let slot = usize::from(slot);
+                    // SAFETY: likewise.
+                    unsafe { self.enter::<S, false>(at + slot / W, usize::from(now[slot]), &mut long, graph) };
                 }
             }
-            at += count;
+            at += BLOCK;
         }
-        best[stop - start..].fill(0);
     }
 
-    /// Fills the entries of `count` positions from `at` on, and improves those before.
+    /// Compares a candidate and enters its reach.
     ///
     /// # Safety
-    /// Invariant I; `distances` are at least 1 and but for position 0 at most the position, `best` has an entry for each
-    /// position of the segment, `last` is that of the position before. `FAR`: `at` is not 0, and 32 bytes lie before the
-    /// limit behind each of the positions.
+    /// Invariant I; `1 <= distance <= position`, `position` is one of the segment before the limit; `graph` has an entry for each.
+    /// `FAR`: STEP bytes lie between the position and the limit.
     #[inline(always)]
-    unsafe fn search_batch<I: Isa, const T: usize, const FAR: bool>(
+    unsafe fn enter<S: Isa, const FAR: bool>(
         self,
-        at: usize,
-        count: usize,
-        distances: &[[u16; BATCH]; T],
-        enough: usize,
-        best: &mut [u32],
-        last: Last,
-    ) -> Last {
-        let Segment { src, start, end } = self;
-        let limit = self.limit();
-        assert!(at >= start && at + count <= end && count <= BATCH && best.len() >= end - start);
-        let Last { best: mut here, mut recent } = last;
-        let searched = (enough as u32 + 1) * ONE;
-        let (text, entries) = (src[at..].as_ptr(), best[at - start..].as_mut_ptr());
-        for k in 0..count {
-            here = here.saturating_sub(ONE);
-            if here < searched && (FAR || at + k > 0) {
-                // SAFETY: the caller's contract: a distance is at least 1 and at most the position, `recent` is one of an
-                // earlier position, or 1. 32 bytes are compared where as many lie before the limit, else what does; `k` is
-                // less than BATCH (S).
-                let found = unsafe {
-                    let a = text.add(k);
-                    let packed = |distance: u32| {
-                        debug_assert!(distance >= 1 && distance as usize <= at + k);
-                        let b = a.sub(distance as usize);
-                        let room = if FAR { 32 } else { limit.saturating_sub(at + k) };
-                        let common = if room >= 32 { I::common32(a, b) } else { common_prefix(a, b, room) };
-                        (common as u32 * ONE) | distance
-                    };
-                    let mut found = packed(recent);
-                    for distances in distances {
-                        found = found.max(packed(u32::from(*distances.get_unchecked(k))));
-                    }
-                    found
+        position: usize,
+        distance: usize,
+        long: &mut Long,
+        graph: &mut Graph<'_>,
+    ) {
+        let Segment { src, start, .. } = self;
+        debug_assert!(distance >= 1 && distance <= position && position >= start && position < self.limit());
+        let relative = position - start;
+        // SAFETY: the bytes from both addresses to the limit, and those before, are in `src` (S); bits and entries are those
+        // of positions of the segment.
+        unsafe {
+            let here = src.as_ptr().add(position);
+            let there = here.sub(distance);
+            let mut len =
+                if FAR { S::common32(here, there) } else { common_prefix(here, there, self.limit() - position) };
+            if FAR && len == STEP {
+                len = self.extend::<S>(position, distance, long);
+            }
+            let most = relative.min(position - distance);
+            let mut back = STEP;
+            if most >= STEP {
+                back = S::suffix32(here, there);
+            }
+            if back == STEP {
+                back = common_suffix(here, there, most);
+            }
+            let first = relative - back;
+            let entry = graph.reach.get_unchecked_mut(first);
+            *entry = (*entry).max(((relative + len) << 16 | distance) as u32);
+            *graph.touched.get_unchecked_mut(first / 64) |= 1 << (first % 64);
+        }
+    }
+
+    /// The length of a match that is STEP bytes long at least; perhaps less if it does not reach as far as another one.
+    ///
+    /// # Safety
+    /// As for [`Segment::enter`].
+    #[inline(never)]
+    unsafe fn extend<S: Isa>(self, position: usize, distance: usize, long: &mut Long) -> usize {
+        let (src, limit) = (self.src, self.limit());
+        if long.far > position + STEP && (long.far == limit || src[long.far] != src[long.far - distance]) {
+            return STEP;
+        }
+        let mut at = position + STEP;
+        // SAFETY: invariant I is the caller's; what is compared ends before the limit (S).
+        unsafe {
+            while long.budget > 0 {
+                let here = src.as_ptr().add(at);
+                let more = if limit - at < STEP {
+                    common_prefix(here, here.sub(distance), limit - at)
+                } else {
+                    S::common32(here, here.sub(distance))
                 };
-                if found > here.max(LEAST - 1) {
-                    recent = found % ONE;
-                    // SAFETY: `found` is a match of the position, `best` has an entry for each one of the segment.
-                    here = unsafe { self.spread(at + k, found, entries.sub(at - start)) };
+                at += more;
+                long.budget -= 1;
+                if more < STEP {
+                    break;
                 }
             }
-            // SAFETY: the position is one of the segment (the assertion).
-            unsafe { *entries.add(k) = here };
         }
-        Last { best: here, recent }
+        long.far = long.far.max(at);
+        at - position
     }
 
-    /// Returns the whole match of which `found` has up to 32 bytes, and gives it to the positions before that begin with
-    /// the same bytes, as long as it is longer than theirs, at most [`GROWTH`].
-    ///
-    /// Not inlined: what lives in registers here does not have to in the loop over all positions, which took four times as
-    /// long with it.
-    ///
-    /// # Safety
-    /// `found` is a packed match of position `i` of the segment, `best` points to an entry for each of its positions.
-    #[inline(never)]
-    unsafe fn spread(&self, i: usize, found: u32, best: *mut u32) -> u32 {
-        let distance = (found % ONE) as usize;
-        let mut found = found;
-        if found >= 32 * ONE {
-            let from = i + 32;
-            // SAFETY: the 32 bytes lie before the limit, and what is compared behind them too (S).
-            found += unsafe {
-                let a = self.src.as_ptr().add(from);
-                common_prefix(a, a.sub(distance), self.limit() - from) as u32 * ONE
-            };
-        }
-        let whole = found;
-        let mut i = i;
-        for _ in 0..GROWTH / 8 {
-            if i - self.start < 8 || i - distance < 8 {
-                break;
-            }
-            // SAFETY: 8 bytes lie before `i` and its source, and 8 positions of the segment before `i` (the test above)
-            // (S).
-            let (differing, entries) = unsafe {
-                let a = self.src.as_ptr().add(i - 8);
-                (load64(a) ^ load64(a.sub(distance)), &mut *best.add(i - self.start - 8).cast::<[u32; 8]>())
-            };
-            let back = differing.leading_zeros() / 8;
-            let farthest = entries[0];
-            for (k, entry) in entries.iter_mut().enumerate() {
-                let before = 8 - k as u32;
-                let grown = if before <= back { found + before * ONE } else { 0 };
-                *entry = grown.max(*entry);
-            }
-            found += 8 * ONE;
-            if back < 8 || farthest >= found {
-                break;
-            }
-            i -= 8;
-        }
-        whole
-    }
-
-    /// Turns the longest matches of each position into those of the cheapest parse; where that has a literal, the number of
-    /// literals up to the next match or the end.
-    ///
-    /// # Safety
-    /// `best` is what `search` made of it.
-    #[inline(never)]
-    unsafe fn choose(&self, best: &mut [u32], costs: &mut [u16]) {
-        let Segment { src, start, end } = *self;
-        let count = end - start;
-        assert!(best.len() == count + 1 && costs.len() > count);
-        // Where no match starts.
-        let stop = end.min(src.len() - 11) - start;
-        for i in stop..=count {
-            costs[i] = (count - i) as u16;
-            best[i] = (count - i) as u32;
-        }
-        // Literals from the position on.
-        let mut run = (count - stop) as u32;
-        let mut cost = run;
-        for i in (0..stop).rev() {
-            // SAFETY: i < stop <= count < best.len() and costs.len(); a match ends before the segment does, so i + len is
-            // at most `count`.
-            unsafe {
-                let entry = best.get_unchecked_mut(i);
-                let packed = *entry;
-                let len = (packed / ONE) as usize;
-                debug_assert!(i + len <= count);
-                cost += 1;
-                run += 1;
-                let mut chosen = run;
-                if packed >= LEAST {
-                    // Among equals the match, and the longer one: fewer sequences decode faster.
-                    let short = len.min(SHORT);
-                    let cut = u32::from(*costs.get_unchecked(i + short)) + 3;
-                    if cut <= cost {
-                        (chosen, run, cost) = ((short as u32 * ONE) | (packed % ONE), 0, cut);
-                    }
-                    if len > SHORT {
-                        let extra = (len as u32 + 255 - 4 - MATCH_MASK as u32) / 255;
-                        let whole = u32::from(*costs.get_unchecked(i + len)) + 3 + extra;
-                        if whole <= cost {
-                            (chosen, run, cost) = (packed, 0, whole);
-                        }
-                    }
+    /// Finds the cheapest parse and returns where its last match ends; [`Graph::next`] then leads there from 0.
+    #[inline(always)]
+    fn choose(self, graph: &mut Graph<'_>) -> usize {
+        let count = self.end - self.start;
+        let (words, stop) = (count / 64 + 1, self.stop() - self.start);
+        assert!(graph.ways.len() > count + 1 && graph.starts.len() > count + 3 && graph.reach.len() > count);
+        assert!(graph.nodes.len() >= words && graph.ranks.len() >= words && graph.touched.len() >= words);
+        let starts = graph.list_starts(words, count);
+        graph.ways[..=count + 1].fill(u64::MAX);
+        graph.nodes[..words].fill(0);
+        graph.ways[0] = 0;
+        graph.nodes[0] = 1;
+        let mut best = (count as u64) << 32;
+        for word in 0..words {
+            let mut above = u64::MAX;
+            loop {
+                let bits = graph.nodes[word] & above;
+                if bits == 0 {
+                    break;
                 }
-                *entry = chosen;
-                *costs.get_unchecked_mut(i) = cost as u16;
+                let bit = bits.trailing_zeros();
+                above = u64::MAX << bit << 1;
+                let at = 64 * word + bit as usize;
+                let before = graph.touched[word] & !above;
+                let index = usize::from(graph.ranks[word]) + before.count_ones() as usize;
+                if at > count {
+                    break;
+                }
+                debug_assert!(index <= starts);
+                let cost = (graph.ways[at] >> 32) as usize;
+                best = best.min(((cost + count - at) as u64) << 32 | at as u64);
+                // SAFETY: `at` is a node, at most `count`, and `index` at most the number of starts; the arrays have entries
+                // for them (the assertions, `list_starts`).
+                unsafe {
+                    graph.take_rest(at, cost, index, stop, count + 1);
+                    graph.take(at, cost, index + 1);
+                    graph.take(at, cost, index + 2);
+                }
             }
         }
+        let last = best as u32 as usize;
+        let mut end = last;
+        while end > 0 {
+            let before = usize::from(graph.ways[end] as u16);
+            graph.ways[before] = graph.ways[before] & 0xFFFF_FFFF | (end as u64) << 32;
+            end = before;
+        }
+        last
     }
 }
 
-/// What a position leaves to the next one.
-#[derive(Clone, Copy)]
-struct Last {
-    /// Its packed match.
-    best: u32,
-    /// The distance of the last match that was found, or 1.
-    recent: u32,
-}
-
-/// Enters `count` positions from `at` on into `T` tables; gives the distances to the positions that had the same hash, 1
-/// where there is none.
+/// How many bytes before both addresses are equal, at most `most` and [`BACK`].
 ///
-/// A distance is at most 65535 and, but for position 0, at most the position. `bytes` are those at `at`.
+/// # Safety
+/// `most` bytes lie before both addresses.
+#[inline(never)]
+unsafe fn common_suffix(here: *const u8, there: *const u8, most: usize) -> usize {
+    let most = most.min(BACK);
+    let mut back = 0;
+    // SAFETY: the caller's contract (S).
+    unsafe {
+        while most - back >= 8 {
+            let differing = load64(here.sub(back + 8)) ^ load64(there.sub(back + 8));
+            if differing != 0 {
+                return back + differing.leading_zeros() as usize / 8;
+            }
+            back += 8;
+        }
+        while back < most && *here.sub(back + 1) == *there.sub(back + 1) {
+            back += 1;
+        }
+    }
+    back
+}
+
+/// Writes the numbers of those of the first `left` bits that are set, in order, and returns how many there are.
 #[inline(always)]
-fn exchange<const T: usize>(
-    bytes: &[u8; BATCH + KEY + 4],
-    at: usize,
-    count: usize,
-    tables: &mut [u32],
-    bits: u32,
-    distances: &mut [[u16; BATCH]; T],
-) {
-    const MULTIPLIER: u32 = 2_654_435_761;
-    const SECOND: u32 = 0x85EB_CA6B;
-    let mut four = [0u32; BATCH + KEY];
-    for (k, hash) in four.iter_mut().enumerate() {
-        // SAFETY: k + 4 <= BATCH + KEY + 4 (S).
-        *hash = unsafe { load32(bytes.as_ptr().add(k)) }.wrapping_mul(MULTIPLIER);
-    }
-    let mut slots = [0u32; BATCH];
-    let mut entries = [0u32; BATCH];
-    let mut old = [0u32; BATCH];
-    for (t, distances) in distances.iter_mut().enumerate() {
-        for k in 0..BATCH {
-            let join = |a: u32, b: u32| (a ^ a >> 15).wrapping_add(b.wrapping_mul(SECOND));
-            let hash = match t {
-                0 => four[k],
-                1 => join(four[k], four[k + 4]),
-                2 => join(four[k], four[k + 2]),
-                _ => join(join(four[k], four[k + 4]), four[k + 8]),
-            };
-            slots[k] = hash >> (32 - bits);
-            entries[k] = (hash << bits & 0xFFFF_0000) | (at + k) as u32 & 0xFFFF;
-        }
-        let table = &mut tables[t << bits..][..1 << bits];
-        for k in 0..count {
-            // SAFETY: a slot has `bits` bits, the table 1 << bits entries.
-            let entry = unsafe { table.get_unchecked_mut(slots[k] as usize) };
-            old[k] = core::mem::replace(entry, entries[k]);
-        }
-        for k in 0..BATCH {
-            let distance = entries[k].wrapping_sub(old[k]) & MAX_DISTANCE as u32;
-            let same = (entries[k] ^ old[k]) < ONE && distance != 0;
-            distances[k] = if same { distance as u16 } else { 1 };
+fn list_bits(words: &[u64], left: usize, list: &mut [u16; BLOCK * MOST_WAYS + 4]) -> usize {
+    let mut count = 0;
+    for (i, &word) in words.iter().enumerate() {
+        let left = left.saturating_sub(64 * i);
+        let mut bits = if left >= 64 { word } else { word & !(u64::MAX << left) };
+        let mut next = count;
+        count += bits.count_ones() as usize;
+        // Four at a time: the processor guesses better how often. What is written too much is written over.
+        while bits != 0 {
+            for slot in &mut list[next..next + 4] {
+                *slot = (64 * i) as u16 + bits.trailing_zeros() as u16;
+                bits &= bits.wrapping_sub(1);
+            }
+            next += 4;
         }
     }
+    count
+}
+
+impl Graph<'_> {
+    /// Makes a list of the reaches that are farther than all before, in order from index 1 on, and returns their number.
+    ///
+    /// Those at index 0 and at the two behind the last are none: they end behind all. Nothing branches on what is a start.
+    #[inline(always)]
+    fn list_starts(&mut self, words: usize, count: usize) -> usize {
+        let (mut far, mut index) = (0, 0);
+        for word in 0..words {
+            self.ranks[word] = index as u16;
+            let (mut bits, mut kept) = (self.touched[word], 0);
+            while bits != 0 {
+                let bit = bits.trailing_zeros();
+                bits &= bits - 1;
+                let at = 64 * word + bit as usize;
+                let reach = self.reach[at];
+                let end = (reach >> 16) as usize;
+                self.starts[index + 1] = start(at, end, (reach & 0xFFFF) as usize);
+                let is_start = (end > far) & (end >= at + MIN_MATCH);
+                index += usize::from(is_start);
+                far = select_unpredictable(is_start, end, far);
+                kept |= u64::from(is_start) << bit;
+            }
+            self.touched[word] = kept;
+        }
+        self.starts[0] = 0;
+        for none in [index + 1, index + 2] {
+            self.starts[none] = start(count, count + 1, 0);
+        }
+        index
+    }
+
+    /// The way from `at` to the end of the match of start `index` that covers it, if that starts before `stop` and is long
+    /// enough; to `none`, which is never visited, if not.
+    ///
+    /// # Safety
+    /// `at` is a node, `index` a start at `at` or before or none, `none` the last entry of `ways`.
+    #[inline(always)]
+    unsafe fn take_rest(&mut self, at: usize, cost: usize, index: usize, stop: usize, none: usize) {
+        // SAFETY: the caller's contract; an end is that of a match, so at most the segment's (S, D).
+        unsafe {
+            let end = usize::from((*self.starts.get_unchecked(index) >> 16) as u16);
+            let is_match = (end >= at + MIN_MATCH) & (at < stop);
+            let to = select_unpredictable(is_match, end, none);
+            self.relax(to, way(at, index, cost + price(to - at)));
+            let len = end.wrapping_sub(at);
+            if is_match & (len > SHORT) & (len < CUT) {
+                self.relax(at + SHORT, way(at, index, cost + 3));
+            }
+        }
+    }
+
+    /// The way from `at` over literals to start `index`, which is behind `at`, and its match.
+    ///
+    /// # Safety
+    /// `at` is a node, `index` a start or none.
+    #[inline(always)]
+    unsafe fn take(&mut self, at: usize, cost: usize, index: usize) {
+        // SAFETY: the caller's contract; an end is that of a match, so at most the segment's (S, D), or one more.
+        unsafe {
+            let start = *self.starts.get_unchecked(index);
+            let (first, end) = (usize::from(start as u16), usize::from((start >> 16) as u16));
+            let literals = first - at;
+            // One byte of length from RUN_MASK on, and one more for each 255.
+            let cost = cost + literals + (literals + 255 - RUN_MASK) / 255;
+            self.relax(end, way(at, index, cost + (start >> 48) as usize));
+            if (end - first > SHORT) & (end - first < CUT) {
+                self.relax(first + SHORT, way(at, index, cost + 3));
+            }
+        }
+    }
+
+    /// # Safety
+    /// `end` is a position of the segment, its end or one behind that.
+    #[inline(always)]
+    unsafe fn relax(&mut self, end: usize, new: u64) {
+        // SAFETY: the caller's contract (D). The last entry of `ways` is no node: its bit may be in no word.
+        unsafe {
+            let old = self.ways.get_unchecked_mut(end);
+            *old = (*old).min(new);
+            if let Some(word) = self.nodes.get_mut(end / 64) {
+                *word |= 1 << (end % 64);
+            }
+        }
+    }
+
+    /// The next match of the parse from `at` on: where it starts, where it ends, its distance.
+    #[inline(always)]
+    fn next(&self, at: usize) -> (usize, usize, usize) {
+        let next = (self.ways[at] >> 32) as usize;
+        let start = self.starts[usize::from((self.ways[next] >> 16) as u16)];
+        (at.max(usize::from(start as u16)), next, usize::from((start >> 32) as u16))
+    }
+}
+
+/// The distances of the candidates of [`BLOCK`] positions, [`MOST_WAYS`] more before them.
+#[repr(align(64))]
+struct Distances([u16; MOST_WAYS + BLOCK * MOST_WAYS]);
+
+/// What limits the time for long matches.
+struct Long {
+    /// Where the farthest one ends.
+    far: usize,
+    /// Steps that are left.
+    budget: usize,
 }

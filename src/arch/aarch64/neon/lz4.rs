@@ -1,16 +1,19 @@
 //! The LZ4 kernels in 128-bit registers.
 
 use core::arch::aarch64::{
-    uint32x4_t, vaddq_u32, vaddvq_u16, vandq_u16, vandq_u32, vbslq_u32, vceqq_u8, vceqzq_u32, vcombine_u16,
-    vdupq_n_s32, vdupq_n_u16, vdupq_n_u32, veorq_u32, vget_lane_u64, vld1q_lane_u32, vld1q_u8, vld1q_u16, vld1q_u32,
-    vmaxq_u16, vmlaq_u32, vmovn_u32, vmulq_u32, vqtbl1q_u8, vreinterpret_u64_u8, vreinterpretq_u16_u8,
-    vreinterpretq_u16_u32, vreinterpretq_u32_u8, vreinterpretq_u32_u16, vshlq_u32, vshrn_n_u16, vshrq_n_u32,
-    vst1q_lane_u32, vst1q_u8, vst1q_u16, vst1q_u32, vsubq_u16,
+    uint16x4_t, uint32x4_t, vaddq_u32, vaddvq_u16, vaddvq_u32, vand_u32, vandq_u16, vandq_u32, vbicq_u16, vbicq_u32,
+    vbslq_u32, vceqq_u8, vceqq_u16, vceqz_u32, vceqzq_u16, vceqzq_u32, vcombine_u16, vcombine_u32, vdup_laneq_u32,
+    vdup_n_u32, vdupq_n_s32, vdupq_n_u16, vdupq_n_u32, veor_u32, veorq_u32, vextq_u32, vget_lane_u64, vget_low_u32,
+    vld1_u32, vld1q_lane_u32, vld1q_u8, vld1q_u16, vld1q_u32, vmaxq_u16, vmlaq_u32, vmovn_u32, vmulq_u32, vorrq_u16,
+    vqtbl1q_u8, vreinterpret_u16_u32, vreinterpret_u32_u16, vreinterpret_u64_u8, vreinterpretq_u8_u16,
+    vreinterpretq_u16_u8, vreinterpretq_u16_u32, vreinterpretq_u32_u8, vreinterpretq_u32_u16, vshlq_u32, vshr_n_u32,
+    vshrn_n_u16, vshrq_n_u32, vst1_lane_u32, vst1_u16, vst1_u32, vst1q_lane_u32, vst1q_u8, vst1q_u16, vst1q_u32,
+    vsub_u16, vsubq_u16, vsubq_u32, vzip1_u32,
 };
 
 use crate::base::Error;
 use crate::kernel::lz4_decode::{NearCopy, PERIODS};
-use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
+use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS, ROTATIONS};
 use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal};
 
 /// NEON.
@@ -58,6 +61,20 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    unsafe fn suffix32(a: *const u8, b: *const u8) -> usize {
+        // SAFETY: the caller's shell enables NEON (I); 32 bytes are readable before both, by the contract of `Isa::suffix32` (S).
+        unsafe {
+            let half = |before: usize| {
+                let equal = vceqq_u8(vld1q_u8(a.sub(before)), vld1q_u8(b.sub(before)));
+                let narrow = vshrn_n_u16::<4>(vreinterpretq_u16_u8(equal));
+                (!vget_lane_u64::<0>(vreinterpret_u64_u8(narrow))).leading_zeros() as usize / 4
+            };
+            let first = half(16);
+            if first < 16 { first } else { 16 + half(32) }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn scan<const STRIDE: usize, const KEY: usize, const BITS: u32>(
         src: *const u8,
         position: usize,
@@ -100,6 +117,122 @@ impl Isa for Neon {
         }
         found
     }
+
+    #[inline(always)]
+    unsafe fn scan_pairs<const STRIDE: usize, const BITS: u32>(
+        src: *const u8,
+        position: usize,
+        table: *mut u64,
+        distances: *mut u16,
+    ) -> u64 {
+        let mut hashes = [0u32; BLOCK];
+        let mut found = 0;
+        // SAFETY: the caller's shell enables NEON (I). The reads are those of the contract (S); a place has BITS bits; stores to
+        // `hashes` and `distances` are of 4 or 8 elements from multiples of that (D).
+        unsafe {
+            for first in (0..BLOCK).step_by(4) {
+                let words = keys::<STRIDE, 5>(src.add(first * STRIDE)).0;
+                vst1q_u32(hashes.as_mut_ptr().add(first), vmulq_u32(words, vdupq_n_u32(MULTIPLIERS[0])));
+            }
+            let ramp = vmulq_u32(vld1q_u32([0, 1, 2, 3].as_ptr()), vdupq_n_u32(STRIDE as u32));
+            let mut positions = vaddq_u32(ramp, vdupq_n_u32(position as u32));
+            for first in (0..BLOCK).step_by(4) {
+                let tag = vshlq_u32(vld1q_u32(hashes.as_ptr().add(first)), vdupq_n_s32(BITS as i32));
+                let new = vbslq_u32(vdupq_n_u32(0xFFFF_0000), tag, positions);
+                positions = vaddq_u32(positions, vdupq_n_u32(4 * STRIDE as u32));
+                let place = |i: usize| table.add((hashes[first + i] >> (32 - BITS)) as usize);
+                let old = [0, 1, 2, 3].map(|i| vld1_u32(place(i).cast()));
+                let new = [
+                    vdup_laneq_u32::<0>(new),
+                    vdup_laneq_u32::<1>(new),
+                    vdup_laneq_u32::<2>(new),
+                    vdup_laneq_u32::<3>(new),
+                ];
+                let back = |i: usize| {
+                    let same = vceqz_u32(vshr_n_u32::<16>(veor_u32(new[i], old[i])));
+                    let distance = vsub_u16(vreinterpret_u16_u32(new[i]), vreinterpret_u16_u32(old[i]));
+                    vand_u32(vreinterpret_u32_u16(distance), same)
+                };
+                let low = vmovn_u32(vcombine_u32(back(0), back(1)));
+                let packed = vcombine_u16(low, vmovn_u32(vcombine_u32(back(2), back(3))));
+                for i in 0..4 {
+                    vst1_u32(place(i).cast(), vzip1_u32(new[i], old[i]));
+                }
+                let met = vreinterpretq_u32_u16(packed);
+                let bits = vbicq_u32(vld1q_u32([1, 2, 4, 8].as_ptr()), vceqzq_u32(met));
+                found |= u64::from(vaddvq_u32(bits)) << first;
+                vst1q_u16(distances.add(2 * first), vmaxq_u16(packed, vdupq_n_u16(1)));
+            }
+        }
+        found
+    }
+
+    #[inline(always)]
+    unsafe fn scan_rows<const W: usize, const BITS: u32>(
+        src: *const u8,
+        position: usize,
+        table: *mut u32,
+        distances: *mut u16,
+    ) {
+        let (mut rows, mut entries) = ([0u32; BLOCK], [0u32; BLOCK]);
+        // SAFETY: the caller's shell enables NEON (I). The reads are those of the contract (S); a row number has BITS bits; stores to
+        // `rows` and `entries` are of 4 elements from multiples of that, those to `distances` of a position's (D).
+        unsafe {
+            let mut positions = vaddq_u32(vld1q_u32([0, 1, 2, 3].as_ptr()), vdupq_n_u32(position as u32));
+            for first in (0..BLOCK).step_by(4) {
+                let hash = vmulq_u32(keys::<1, 5>(src.add(first)).0, vdupq_n_u32(MULTIPLIERS[0]));
+                let tag = vshlq_u32(hash, vdupq_n_s32(BITS as i32));
+                vst1q_u32(entries.as_mut_ptr().add(first), vbslq_u32(vdupq_n_u32(0xFFFF_0000), tag, positions));
+                vst1q_u32(rows.as_mut_ptr().add(first), hash);
+                positions = vaddq_u32(positions, vdupq_n_u32(4));
+            }
+            for i in 0..BLOCK {
+                let row = table.add((rows[i] >> (32 - BITS)) as usize * W);
+                let out = distances.add(i * W);
+                let new = vdupq_n_u32(entries[i]);
+                if W == 2 {
+                    let old = vcombine_u32(vld1_u32(row), vdup_n_u32(entries[i]));
+                    vst1_u32(row, vget_low_u32(vextq_u32::<3>(new, old)));
+                    vst1_lane_u32::<0>(out.cast(), vreinterpret_u32_u16(within_reach(vsubq_u32(new, old))));
+                    continue;
+                }
+                let old = vld1q_u32(row);
+                if W == 8 {
+                    let older = vld1q_u32(row.add(4));
+                    vst1q_u32(row.add(4), vextq_u32::<3>(old, older));
+                    vst1_u16(out.add(4), within_reach(vsubq_u32(new, older)));
+                }
+                vst1q_u32(row, vextq_u32::<3>(new, old));
+                vst1_u16(out, within_reach(vsubq_u32(new, old)));
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn fresh<const W: usize>(distances: *const u16, bits: &mut [u64; 8]) {
+        for at in (0..BLOCK * W).step_by(8) {
+            // SAFETY: the caller's shell enables NEON (I); 8 elements from a multiple of that below BLOCK * W, and from W before
+            // (the contract of `Isa::fresh`) (S).
+            unsafe {
+                let now = vld1q_u16(distances.add(at));
+                let before = vreinterpretq_u8_u16(vld1q_u16(distances.add(at).sub(W)));
+                let mut known = vceqzq_u16(now);
+                for bytes in &ROTATIONS[W.ilog2() as usize][..W] {
+                    let turned = vreinterpretq_u16_u8(vqtbl1q_u8(before, vld1q_u8(bytes.as_ptr())));
+                    known = vorrq_u16(known, vceqq_u16(now, turned));
+                }
+                let fresh = vbicq_u16(vld1q_u16([1, 2, 4, 8, 16, 32, 64, 128].as_ptr()), known);
+                bits[at / 64] |= u64::from(vaddvq_u16(fresh)) << (at % 64);
+            }
+        }
+    }
+}
+
+/// The differences of entries that are distances, 0 for the others.
+#[inline(always)]
+unsafe fn within_reach(differences: uint32x4_t) -> uint16x4_t {
+    // SAFETY: the caller's shell enables NEON (I).
+    unsafe { vmovn_u32(vandq_u32(differences, vceqzq_u32(vshrq_n_u32::<16>(differences)))) }
 }
 
 /// Puts the entries of four positions into their places and returns what was there.

@@ -1,18 +1,24 @@
 //! The LZ4 kernels in 256-bit registers.
 
 use core::arch::x86_64::{
-    __m128i, __m256i, _mm_cvtsi32_si128, _mm_cvtsi128_si32, _mm_extract_epi32, _mm_insert_epi32, _mm_load_si128,
-    _mm_loadu_si128, _mm_shuffle_epi8, _mm_storeu_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_blend_epi16,
-    _mm256_broadcastsi128_si256, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32,
-    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_max_epu16, _mm256_movemask_epi8, _mm256_movemask_ps,
-    _mm256_mullo_epi32, _mm256_packus_epi32, _mm256_permute4x64_epi64, _mm256_set_m128i, _mm256_set1_epi16,
+    __m128i, __m256i, _mm_alignr_epi8, _mm_and_si128, _mm_blend_epi16, _mm_castpd_si128, _mm_castsi128_pd,
+    _mm_cmpeq_epi32, _mm_cvtsi32_si128, _mm_cvtsi128_si32, _mm_extract_epi32, _mm_insert_epi32, _mm_load_sd,
+    _mm_load_si128, _mm_loadh_pd, _mm_loadl_epi64, _mm_loadu_si128, _mm_packus_epi32, _mm_set1_epi32,
+    _mm_setzero_si128, _mm_shuffle_epi8, _mm_slli_epi64, _mm_srli_epi32, _mm_store_si128, _mm_storeh_pd,
+    _mm_storel_epi64, _mm_storel_pd, _mm_storeu_si128, _mm_sub_epi32, _mm_unpackhi_epi32, _mm_unpacklo_epi32,
+    _mm_unpacklo_epi64, _mm256_add_epi32, _mm256_and_si256, _mm256_blend_epi16, _mm256_blend_epi32,
+    _mm256_broadcastsi128_si256, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cmpeq_epi16,
+    _mm256_cmpeq_epi32, _mm256_extracti128_si256, _mm256_load_si256, _mm256_loadu_si256, _mm256_max_epu16,
+    _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256, _mm256_packs_epi16,
+    _mm256_packus_epi32, _mm256_permute4x64_epi64, _mm256_permutevar8x32_epi32, _mm256_set_m128i, _mm256_set1_epi16,
     _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setr_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_xor_si256,
+    _mm256_sll_epi32, _mm256_slli_epi32, _mm256_srl_epi32, _mm256_srli_epi32, _mm256_store_si256, _mm256_storeu_si256,
+    _mm256_sub_epi16, _mm256_sub_epi32, _mm256_xor_si256,
 };
 
 use crate::base::Error;
 use crate::kernel::lz4_decode::{NearCopy, PERIODS};
-use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
+use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS, ROTATIONS};
 use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal};
 
 /// AVX2.
@@ -67,6 +73,15 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn suffix32(a: *const u8, b: *const u8) -> usize {
+        // SAFETY: the caller's shell enables AVX2 (I); 32 bytes are readable before both, by the contract of `Isa::suffix32` (S).
+        unsafe {
+            let (a, b) = (_mm256_loadu_si256(a.sub(32).cast()), _mm256_loadu_si256(b.sub(32).cast()));
+            (!_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b))).leading_zeros() as usize
+        }
+    }
+
+    #[inline(always)]
     unsafe fn scan<const STRIDE: usize, const KEY: usize, const BITS: u32>(
         src: *const u8,
         position: usize,
@@ -110,6 +125,190 @@ impl Isa for Avx2 {
         }
         found
     }
+
+    #[inline(always)]
+    unsafe fn scan_pairs<const STRIDE: usize, const BITS: u32>(
+        src: *const u8,
+        position: usize,
+        table: *mut u64,
+        distances: *mut u16,
+    ) -> u64 {
+        let mut hashes = [0u32; BLOCK];
+        let mut found = 0;
+        // SAFETY: the caller's shell enables AVX2 (I). The reads are those of the contract (S); stores to `distances` and `hashes`
+        // are of 16 or 8 elements from multiples of that (D).
+        unsafe {
+            let multiplier = _mm256_set1_epi32(MULTIPLIERS[0].cast_signed());
+            for first in (0..BLOCK).step_by(8) {
+                let words = keys::<STRIDE, 5>(src.add(first * STRIDE)).0;
+                _mm256_storeu_si256(hashes.as_mut_ptr().add(first).cast(), _mm256_mullo_epi32(words, multiplier));
+            }
+            let ramp = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(STRIDE as i32));
+            let mut positions = _mm256_add_epi32(ramp, _mm256_set1_epi32(position as i32));
+            for first in (0..BLOCK).step_by(8) {
+                let hash = _mm256_loadu_si256(hashes.as_ptr().add(first).cast());
+                let new = _mm256_blend_epi16::<0x55>(shift_left::<BITS>(hash), positions);
+                positions = _mm256_add_epi32(positions, _mm256_set1_epi32(8 * STRIDE as i32));
+                let low = push::<BITS>(table, &hashes, first, _mm256_castsi256_si128(new));
+                let high = push::<BITS>(table, &hashes, first + 4, _mm256_extracti128_si256::<1>(new));
+                let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(low, high));
+                let none = _mm256_cmpeq_epi32(packed, _mm256_setzero_si256());
+                found |= u64::from(!_mm256_movemask_ps(_mm256_castsi256_ps(none)) as u8) << first;
+                let packed = _mm256_max_epu16(packed, _mm256_set1_epi16(1));
+                _mm256_storeu_si256(distances.add(2 * first).cast(), packed);
+            }
+        }
+        found
+    }
+
+    #[inline(always)]
+    unsafe fn scan_rows<const W: usize, const BITS: u32>(
+        src: *const u8,
+        position: usize,
+        table: *mut u32,
+        distances: *mut u16,
+    ) {
+        let (mut rows, mut entries) = ([0u32; BLOCK], [0u32; BLOCK]);
+        // SAFETY: the caller's shell enables AVX2 (I). The reads are those of the contract (S); a row number has BITS bits; stores to
+        // `distances`, `rows` and `entries` are of 8 elements from multiples of that (D).
+        unsafe {
+            let multiplier = _mm256_set1_epi32(MULTIPLIERS[0].cast_signed());
+            let ramp = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let mut positions = _mm256_add_epi32(ramp, _mm256_set1_epi32(position as i32));
+            for first in (0..BLOCK).step_by(8) {
+                let words = keys::<1, 5>(src.add(first)).0;
+                let hash = _mm256_mullo_epi32(words, multiplier);
+                let entry = _mm256_blend_epi16::<0x55>(shift_left::<BITS>(hash), positions);
+                positions = _mm256_add_epi32(positions, _mm256_set1_epi32(8));
+                let row = _mm256_srl_epi32(hash, _mm_cvtsi32_si128(32 - BITS as i32));
+                let offset = _mm256_sll_epi32(row, _mm_cvtsi32_si128(W.ilog2() as i32 + 2));
+                _mm256_storeu_si256(rows.as_mut_ptr().add(first).cast(), offset);
+                _mm256_storeu_si256(entries.as_mut_ptr().add(first).cast(), entry);
+            }
+            let row = |i: usize| table.byte_add(rows[i] as usize);
+            for first in (0..BLOCK).step_by(8 / W) {
+                let out = distances.add(first * W).cast::<__m128i>();
+                let packed = match W {
+                    2 => {
+                        let low = _mm_unpacklo_epi64(
+                            push2(row(first), entries[first]),
+                            push2(row(first + 1), entries[first + 1]),
+                        );
+                        let high = _mm_unpacklo_epi64(
+                            push2(row(first + 2), entries[first + 2]),
+                            push2(row(first + 3), entries[first + 3]),
+                        );
+                        _mm_packus_epi32(low, high)
+                    }
+                    4 => _mm_packus_epi32(push4(row(first), entries[first]), push4(row(first + 1), entries[first + 1])),
+                    _ => {
+                        let both = push8(row(first), entries[first]);
+                        _mm_packus_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256::<1>(both))
+                    }
+                };
+                _mm_storeu_si128(out, packed);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn fresh<const W: usize>(distances: *const u16, bits: &mut [u64; 8]) {
+        for at in (0..BLOCK * W).step_by(32) {
+            // SAFETY: the caller's shell enables AVX2 (I).
+            let skipped = unsafe {
+                let both = _mm256_packs_epi16(known::<W>(distances.add(at)), known::<W>(distances.add(at + 16)));
+                _mm256_movemask_epi8(_mm256_permute4x64_epi64::<0b11_01_10_00>(both))
+            };
+            bits[at / 64] |= u64::from(!skipped.cast_unsigned()) << (at % 64);
+        }
+    }
+}
+
+/// Ones in the elements of 16 distances that are 0 or one of the `W` of the position before.
+#[inline(always)]
+unsafe fn known<const W: usize>(distances: *const u16) -> __m256i {
+    // SAFETY: the caller's shell enables AVX2 (I); the 16 elements and W before them are there (the contract of `Isa::fresh`).
+    unsafe {
+        let now = _mm256_loadu_si256(distances.cast());
+        let before = _mm256_loadu_si256(distances.sub(W).cast());
+        let zero = _mm256_cmpeq_epi16(now, _mm256_setzero_si256());
+        let mut known = _mm256_or_si256(zero, _mm256_cmpeq_epi16(now, before));
+        for bytes in &ROTATIONS[W.ilog2() as usize][1..W] {
+            let bytes = _mm256_broadcastsi128_si256(_mm_loadu_si128(bytes.as_ptr().cast()));
+            known = _mm256_or_si256(known, _mm256_cmpeq_epi16(now, _mm256_shuffle_epi8(before, bytes)));
+        }
+        known
+    }
+}
+
+/// Puts an entry first into a row of two, and returns the distances to the two that were there, 0 where the tags differ.
+#[inline(always)]
+unsafe fn push2(row: *mut u32, entry: u32) -> __m128i {
+    // SAFETY: the caller's shell enables AVX2 (I); a row of two entries is there (the contract of `Isa::scan_rows`).
+    unsafe {
+        let (old, new) = (_mm_loadl_epi64(row.cast()), _mm_set1_epi32(entry.cast_signed()));
+        _mm_storel_epi64(row.cast(), _mm_unpacklo_epi32(new, old));
+        within_reach(_mm_sub_epi32(new, old))
+    }
+}
+
+/// Likewise a row of four.
+#[inline(always)]
+unsafe fn push4(row: *mut u32, entry: u32) -> __m128i {
+    // SAFETY: the caller's shell enables AVX2 (I); an aligned row of four entries is there (the contract of `Isa::scan_rows`).
+    unsafe {
+        let (old, new) = (_mm_load_si128(row.cast()), _mm_set1_epi32(entry.cast_signed()));
+        _mm_store_si128(row.cast(), _mm_alignr_epi8::<12>(old, new));
+        within_reach(_mm_sub_epi32(new, old))
+    }
+}
+
+/// Likewise a row of eight.
+#[inline(always)]
+unsafe fn push8(row: *mut u32, entry: u32) -> __m256i {
+    // SAFETY: the caller's shell enables AVX2 (I); an aligned row of eight entries is there (the contract of `Isa::scan_rows`).
+    unsafe {
+        let (old, new) = (_mm256_load_si256(row.cast()), _mm256_set1_epi32(entry.cast_signed()));
+        let moved = _mm256_permutevar8x32_epi32(old, _mm256_setr_epi32(0, 0, 1, 2, 3, 4, 5, 6));
+        _mm256_store_si256(row.cast(), _mm256_blend_epi32::<1>(moved, new));
+        let distances = _mm256_sub_epi32(new, old);
+        let near = _mm256_cmpeq_epi32(_mm256_srli_epi32::<16>(distances), _mm256_setzero_si256());
+        _mm256_and_si256(distances, near)
+    }
+}
+
+/// The differences of entries that are distances, 0 for the others.
+#[inline(always)]
+unsafe fn within_reach(differences: __m128i) -> __m128i {
+    // SAFETY: the caller's shell enables AVX2 (I).
+    unsafe {
+        let near = _mm_cmpeq_epi32(_mm_srli_epi32::<16>(differences), _mm_setzero_si128());
+        _mm_and_si128(differences, near)
+    }
+}
+
+/// Puts the entries of four positions into their places of a table of pairs, and returns the distances to the two that were there,
+/// 0 where the tags differ: for each position in two lanes.
+#[inline(always)]
+unsafe fn push<const BITS: u32>(table: *mut u64, hashes: &[u32; BLOCK], at: usize, entries: __m128i) -> __m256i {
+    let place = [hashes[at], hashes[at + 1], hashes[at + 2], hashes[at + 3]];
+    // SAFETY: the caller's shell enables AVX2 (I); a place has BITS bits, so it is in the table (the contract of
+    // `Isa::scan_pairs`).
+    unsafe {
+        let place = place.map(|hash| table.add((hash >> (32 - BITS)) as usize).cast::<f64>());
+        let pair = |low: *const f64, high: *const f64| _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(low), high));
+        let old = [pair(place[0], place[1]), pair(place[2], place[3])];
+        let new = [_mm_unpacklo_epi32(entries, entries), _mm_unpackhi_epi32(entries, entries)];
+        for i in 0..2 {
+            let both = _mm_castsi128_pd(_mm_blend_epi16::<0x33>(_mm_slli_epi64::<32>(old[i]), new[i]));
+            _mm_storel_pd(place[2 * i], both);
+            _mm_storeh_pd(place[2 * i + 1], both);
+        }
+        let (old, new) = (_mm256_set_m128i(old[1], old[0]), _mm256_set_m128i(new[1], new[0]));
+        let tags = _mm256_srli_epi32::<16>(_mm256_xor_si256(new, old));
+        let same = _mm256_cmpeq_epi32(tags, _mm256_setzero_si256());
+        _mm256_and_si256(_mm256_sub_epi16(new, old), same)
+    }
 }
 
 /// Shifts every lane left by `BITS`.
@@ -118,6 +317,7 @@ unsafe fn shift_left<const BITS: u32>(lanes: __m256i) -> __m256i {
     // SAFETY: the caller's shell enables AVX2 (I).
     unsafe {
         match BITS {
+            9 => _mm256_slli_epi32::<9>(lanes),
             10 => _mm256_slli_epi32::<10>(lanes),
             11 => _mm256_slli_epi32::<11>(lanes),
             12 => _mm256_slli_epi32::<12>(lanes),

@@ -12,7 +12,7 @@ use core::arch::x86_64::{
     _mm256_xor_si256,
 };
 
-use super::super::avx2::lz4::keys;
+use super::super::avx2::lz4::{Avx2, keys};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
 use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal};
 
@@ -27,6 +27,15 @@ impl Isa for Avx512 {
         unsafe {
             let differing = _mm256_cmpneq_epi8_mask(_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()));
             differing.trailing_zeros() as usize
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn suffix32(a: *const u8, b: *const u8) -> usize {
+        // SAFETY: as above, before both addresses.
+        unsafe {
+            let (a, b) = (_mm256_loadu_si256(a.sub(32).cast()), _mm256_loadu_si256(b.sub(32).cast()));
+            _mm256_cmpneq_epi8_mask(a, b).leading_zeros() as usize
         }
     }
 
@@ -67,6 +76,34 @@ impl Isa for Avx512 {
             }
         }
         found
+    }
+
+    #[inline(always)]
+    unsafe fn scan_pairs<const STRIDE: usize, const BITS: u32>(
+        src: *const u8,
+        position: usize,
+        table: *mut u64,
+        distances: *mut u16,
+    ) -> u64 {
+        // SAFETY: the caller's shell enables AVX2 too (I); the contract is the same.
+        unsafe { Avx2::scan_pairs::<STRIDE, BITS>(src, position, table, distances) }
+    }
+
+    #[inline(always)]
+    unsafe fn scan_rows<const W: usize, const BITS: u32>(
+        src: *const u8,
+        position: usize,
+        table: *mut u32,
+        distances: *mut u16,
+    ) {
+        // SAFETY: as above.
+        unsafe { Avx2::scan_rows::<W, BITS>(src, position, table, distances) }
+    }
+
+    #[inline(always)]
+    unsafe fn fresh<const W: usize>(distances: *const u16, bits: &mut [u64; 8]) {
+        // SAFETY: as above.
+        unsafe { Avx2::fresh::<W>(distances, bits) }
     }
 }
 

@@ -71,13 +71,13 @@ pub fn is_preferred(backend: Backend) -> bool {
     backend != Backend::Avx512 || has_vbmi2()
 }
 
-/// Asks for the cache lines of `bytes`, all at once: a hint.
+/// Asks for the cache lines of `bytes`, of the first 4 KiB at most, all at once: a hint.
 ///
 /// What reads a page from front to back waits for memory a few lines at a time, since the hardware's own prefetch begins small in
 /// every page.
 #[inline(always)]
 pub fn prefetch(bytes: &[u8]) {
-    for line in bytes.chunks(LINE) {
+    for line in bytes[..bytes.len().min(4096)].chunks(LINE) {
         // SAFETY: SSE, of every x86-64; a hint that may have any address.
         #[cfg(target_arch = "x86_64")]
         unsafe {

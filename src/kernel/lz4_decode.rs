@@ -43,9 +43,6 @@ const _: () = assert!(STRETCH_INPUT > QUICK_INPUT && STRETCH_INPUT - 15 - 3 >= R
 const _: () = assert!(STRETCH_INPUT >= 2 + 32 && STRETCH_INPUT - 2 >= REST_AFTER_LITERALS);
 const _: () = assert!(STRETCH_ROOM >= 14 + 48 && STRETCH_ROOM >= QUICK_ROOM && STRETCH_ROOM - 14 >= MATCH_MARGIN);
 
-/// Bytes of the block that are asked for before the first is needed.
-const AHEAD: usize = 4096;
-
 /// Longest match that is copied by one [`NearCopy::first16`]; its length fits the token.
 const SHORT_MATCH: usize = 16;
 
@@ -103,7 +100,7 @@ pub unsafe fn decode<M: NearCopy>(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Re
     if src.is_empty() {
         return Err(Error::Corrupt);
     }
-    prefetch(&src[..src.len().min(AHEAD)]);
+    prefetch(src);
     let (mut i, mut o) = (0, 0);
     loop {
         if may_stretch(src, dst, i, o) {

@@ -1,6 +1,7 @@
 //! Compression: from a level to an encoder.
 
 use super::Dict;
+use crate::base::cpu::prefetch;
 use crate::base::format::lz4::MAX_INPUT;
 use crate::base::{Backend, Error};
 use crate::dispatch::Table;
@@ -113,6 +114,7 @@ pub fn compress(
     if src.len() > MAX_INPUT {
         return Err(Error::Invalid);
     }
+    prefetch(src);
     let history = dict.filter(|dict| !dict.content().is_empty()).map(Dict::history);
     let written = match method(level) {
         Method::Fast { pace, .. } if history.is_none() && table.backend() != Backend::Scalar => {

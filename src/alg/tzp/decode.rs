@@ -1,6 +1,7 @@
 //! Decompression: from the blocks of a unit to the unit.
 
 use crate::base::Error;
+use crate::base::cpu::prefetch;
 use crate::base::format::tzp::{LENGTH, PAGE};
 use crate::base::page::is_page_size;
 use crate::dispatch::Table;
@@ -17,6 +18,7 @@ pub fn decompress(table: Table, src: &[u8], dst: &mut [u8]) -> Result<usize, Err
     if !is_page_size(unit) {
         return Err(Error::Invalid);
     }
+    prefetch(src);
     if unit == PAGE {
         return table.tzp_decode(src, dst, 0).map(|()| unit);
     }

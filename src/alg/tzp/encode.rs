@@ -1,6 +1,7 @@
 //! Compression: from a unit to its blocks.
 
 use crate::base::Error;
+use crate::base::cpu::prefetch;
 use crate::base::format::tzp::{LENGTH, MAX_BLOCK, PAGE};
 use crate::base::page::is_page_size;
 use crate::dispatch::Table;
@@ -41,6 +42,7 @@ pub fn compress(
     if !is_page_size(src.len()) {
         return Err(Error::Invalid);
     }
+    prefetch(src);
     let effort = level.clamp(MIN_LEVEL, MAX_LEVEL).abs_diff(MIN_LEVEL) as usize;
     let room = dst.len().min(limit);
     let dst = &mut dst[..room];

@@ -25,6 +25,7 @@ use super::literals::{self, Place, Trees};
 use super::sequences::{LL, ML, OF, SequenceTable, Tables};
 use super::{Dict, Format};
 use crate::base::Error;
+use crate::base::cpu::prefetch;
 use crate::base::format::zstd::{BLOCK_COMPRESSED, BLOCK_MAX, BLOCK_RAW, FIRST_REPEATS};
 use crate::base::hash::xxh64;
 use crate::dispatch::{Sequences, Table};
@@ -59,6 +60,7 @@ pub fn decompress(
     src: &[u8],
     dst: &mut [u8],
 ) -> Result<usize, Error> {
+    prefetch(src);
     let spare = 8 * scratch.len().saturating_sub(TABLE_WORDS);
     let buffer_len = spare.min(dst.len().min(BLOCK_MAX) + SLACK);
     let mut arena = Arena::new(scratch);

@@ -10,6 +10,7 @@ use super::encode_sequences::{self, Input, Slot};
 use super::fse_encode::{Priced, STATES};
 use super::{DEFAULT_LEVEL, Format, MAX_LEVEL, MIN_LEVEL};
 use crate::base::Error;
+use crate::base::cpu::prefetch;
 use crate::base::format::zstd::{BLOCK_COMPRESSED, BLOCK_RAW, BLOCK_RLE, FIRST_REPEATS, MAGIC, MODE_FSE, MODE_REPEAT};
 use crate::dispatch::Table;
 use crate::kernel::arena::Arena;
@@ -183,6 +184,7 @@ pub fn compress(
     if !(MIN_LEVEL..=MAX_LEVEL).contains(&level) {
         return Err(Error::Invalid);
     }
+    prefetch(src);
     let level = level_of(if level == 0 { DEFAULT_LEVEL } else { level });
     let dict = dict.map(Dict::encode_part);
     let id = dict.map_or(0, EncodeDict::id);

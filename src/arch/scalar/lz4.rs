@@ -141,11 +141,21 @@ impl Isa for Portable {
                 let now = distances.cast::<[u16; W]>().add(i);
                 (*now.sub(1), *now)
             };
-            for (way, distance) in now.into_iter().enumerate() {
-                let fresh = distance != 0 && before.iter().all(|&other| other != distance);
-                let bit = i * W + way;
-                bits[bit / 64] |= u64::from(fresh) << (bit % 64);
+            // Many positions have none.
+            if now == [0; W] {
+                continue;
             }
+            let mut fresh = [true; W];
+            for other in before {
+                for (fresh, &distance) in fresh.iter_mut().zip(&now) {
+                    *fresh &= distance != other;
+                }
+            }
+            let mut set = 0;
+            for way in 0..W {
+                set |= u64::from(fresh[way] & (now[way] != 0)) << way;
+            }
+            bits[i * W / 64] |= set << (i * W % 64);
         }
     }
 }

@@ -59,6 +59,11 @@ const QUIET: usize = 4;
 const SPARSE: usize = 24;
 /// Likewise with two candidates, where 24 gives 0.966, this 0.955 and never 0.942 (in 5 and 7 % more time), with a look ahead.
 const SPARSE_PAIRS: usize = 64;
+/// Bytes of zero in a segment of a longer block from which on [`Pace::Every`] is [`Pace::Second`] there.
+///
+/// A longer block has more places to find a match: on units of 64 KiB this is 1.23x liblz4's speed at 0.988 of its size, every
+/// position 1.15x at 0.979, every second one 1.32x at 1.010.
+const ZEROS_OF_LARGE: usize = SEGMENT / 16;
 /// Candidates in a segment below which [`Pace::FourthLong`] looks again, closer.
 const FEW: u32 = 32;
 
@@ -85,7 +90,7 @@ pub const fn words(max_len: usize, pace: Pace) -> usize {
 /// Which positions are looked up and entered, and by how many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// All of them, by 5 bytes; every second one where there are many zeros.
+    /// All of them, by 5 bytes; every second one where there are many zeros, more so in longer blocks.
     Every,
     /// Every second one, by 5 bytes.
     Second,
@@ -192,13 +197,18 @@ unsafe fn segments<
         quiet: 0,
         sparse,
     };
-    // All lines of the first segment are on their way while the table is cleared.
-    prefetch(&src[..src.len().min(SEGMENT)]);
     scratch.table.fill(0);
     for start in (0..src.len().saturating_sub(MATCH_MARGIN)).step_by(SEGMENT) {
+        prefetch(src.get(start + SEGMENT..).unwrap_or(&[]));
         // SAFETY: invariant I is the caller's; `start` and more than MATCH_MARGIN bytes behind it lie in `src`, and the parse
         // reads what the scan found out about the same segment.
         unsafe {
+            if STRIDE == 1 && WAYS == 1 && BITS == LARGE_BITS && has_many_zeros(&src[start..]) {
+                if scratch.scan::<S, 2, KEY, BITS, WAYS>(src, start) > 0 {
+                    anchor = scratch.parse::<S, 2, WAYS, AHEAD>(src, start, anchor, &mut out)?;
+                }
+                continue;
+            }
             let found = scratch.scan::<S, STRIDE, KEY, BITS, WAYS>(src, start);
             if KEY == 8 && found < FEW {
                 scratch.table.fill(0);
@@ -213,6 +223,13 @@ unsafe fn segments<
         }
     }
     out.finish(src, anchor)
+}
+
+/// Whether the first SEGMENT bytes have ZEROS_OF_LARGE zeros or more.
+#[inline(always)]
+fn has_many_zeros(bytes: &[u8]) -> bool {
+    let segment = &bytes[..bytes.len().min(SEGMENT)];
+    segment.chunks(PAIR).map(zeros).sum::<usize>() >= ZEROS_OF_LARGE
 }
 
 /// How many of the bytes are zero.

@@ -28,7 +28,6 @@ use super::super::lz4_isa::{BLOCK, Isa, KEY_ROOM};
 use super::super::match_len::common_prefix;
 use super::super::word::load64;
 use super::{Output, last_start};
-use crate::base::cpu::prefetch;
 use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH, RUN_MASK};
 
 /// Bytes of the block that are parsed together.
@@ -111,7 +110,6 @@ unsafe fn encode_with<S: Isa, const W: usize, const BITS: u32>(
     let Some(last) = last_start(src.len()) else {
         return out.finish(src, 0);
     };
-    prefetch(&src[..src.len().min(SEGMENT)]);
     let mut arena = Arena::new(scratch);
     arena.align();
     let room = segment_len(src.len());

@@ -35,7 +35,9 @@ fn instructions_per_page_by_backend() {
     let pages: Vec<&[u8]> = pages.filter(|page| !corpus::same_filled(page)).collect();
     // SAFETY: reads a counter that every x86_64 has.
     let now = || unsafe { core::arch::x86_64::_rdtsc() };
-    for (driver, level, codec) in [("tzp", 2, PageCodec::Tzp), ("lz4", 1, PageCodec::Lz4)] {
+    for (driver, level, codec) in
+        [("tzp", 2, PageCodec::Tzp), ("lz4", 1, PageCodec::Lz4), ("lz4", 3, PageCodec::Lz4), ("lz4", 9, PageCodec::Lz4)]
+    {
         for backend in Backend::ALL.into_iter().filter(|backend| backend.is_supported()) {
             let builder = PageCompressor::builder().driver(driver).level(level).backend(backend);
             let mut ours = builder.build().expect("supported");

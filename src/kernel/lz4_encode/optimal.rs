@@ -209,11 +209,12 @@ impl Segment<'_> {
         graph.touched[..=count / 64].fill(0);
         let stop = self.stop();
         let mut distances = Distances([0; MOST_WAYS + BLOCK * MOST_WAYS]);
+        let mut slots = [0u16; BLOCK * MOST_WAYS + 4];
+        let mut padded = [0; BLOCK + KEY_ROOM];
         let mut long = Long { far: 0, budget: count / 2 };
         let mut at = start;
         while at < stop {
             let rest = &src[at..];
-            let mut padded = [0; BLOCK + KEY_ROOM];
             let from = if rest.len() >= BLOCK + KEY_ROOM {
                 rest.as_ptr()
             } else {
@@ -232,7 +233,6 @@ impl Segment<'_> {
             }
             let now = &distances.0[MOST_WAYS..];
             let left = BLOCK.min(stop - at) * W;
-            let mut slots = [0u16; BLOCK * MOST_WAYS + 4];
             let count = list_bits(&fresh[..W], left, &mut slots);
             if self.limit().saturating_sub(at) >= BLOCK + STEP {
                 for &slot in &slots[..count] {

@@ -71,9 +71,8 @@ pub const fn bound(len: usize) -> usize {
 /// Returns the words of 8 bytes of scratch that [`compress`] needs for inputs of up to `max_len` bytes, `usize::MAX`
 /// for inputs of any length.
 ///
-/// In bytes, for pages of 4 KiB, units of 64 KiB and anything longer: 26, 50, 50 KiB up to level 1; 16, 32, 32 KiB at levels 2
-/// and 3; 40, 256, 256 KiB at level 4. From level 5 on as much, or where that is more, for pages of 4 KiB 56 KiB (and 16
-/// bytes), for others 96 KiB (and 16 bytes) and 128 KiB for each table.
+/// In bytes, for pages of 4 KiB, units of 64 KiB and anything longer: 26, 50, 50 KiB up to level 1; 42, 58, 58 KiB at levels 2
+/// to 4; 98, 389, 389 KiB from level 5 on.
 pub const fn encode_words(max_len: usize, level: i32) -> usize {
     match method(level) {
         Method::Fast { pace, .. } => {
@@ -95,8 +94,8 @@ pub const fn encode_words(max_len: usize, level: i32) -> usize {
 ///
 /// `scratch` has at least [`encode_words`]`(src.len(), level)` words, contents unspecified. With `dict`, matches may
 /// reach into its content, and only [`super::decompress`] with the same dictionary (or `LZ4_decompress_safe_usingDict`)
-/// restores the input. The block is a function of `src`, `level` and `dict`, and up to level 1 of whether `table` is scalar. Does not allocate; the time is at most
-/// linear in `src.len()` times the search depth of the level.
+/// restores the input. The block is a function of `src`, `level` and `dict`, and up to level 4 of whether `table` is scalar. Does not
+/// allocate; the time is at most linear in `src.len()` times the search depth of the level.
 ///
 /// # Errors
 /// `NoSpace`: the block is longer than `dst`, whose contents are unspecified then. `Invalid`: `src` is too long.

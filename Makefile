@@ -179,7 +179,7 @@ check-words:
 check-footprint: library
 	tools/footprint --limit 1536 $(B)/$(SOFILE)
 	$(MAKE) --no-print-directory B=$(B)/without-libzstd LIBZSTD=0 $(B)/without-libzstd/$(SOFILE)
-	tools/footprint --limit 832 $(B)/without-libzstd/$(SOFILE)
+	tools/footprint --limit 896 $(B)/without-libzstd/$(SOFILE)
 check-asan:
 	tools/check-asan
 check-conformance: all

@@ -71,31 +71,6 @@ pub fn is_preferred(backend: Backend) -> bool {
     backend != Backend::Avx512 || has_vbmi2()
 }
 
-/// Asks for the cache lines of `bytes`, of the first 4 KiB at most, all at once: a hint.
-///
-/// What reads a page from front to back waits for memory a few lines at a time, since the hardware's own prefetch begins small in
-/// every page.
-#[inline(always)]
-pub fn prefetch(bytes: &[u8]) {
-    for line in bytes[..bytes.len().min(4096)].chunks(LINE) {
-        // SAFETY: SSE, of every x86-64; a hint that may have any address.
-        #[cfg(target_arch = "x86_64")]
-        unsafe {
-            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast());
-        }
-        // SAFETY: a hint that may have any address, and changes neither memory nor flags.
-        #[cfg(target_arch = "aarch64")]
-        unsafe {
-            core::arch::asm!("prfm pldl1keep, [{}]", in(reg) line.as_ptr(), options(readonly, nostack, preserves_flags));
-        }
-        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-        let _ = line;
-    }
-}
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
-
 /// Whether this CPU has, beside [`Backend::Avx512`], VBMI, VBMI2 and VPOPCNTDQ: Intel's since Ice Lake, AMD's since Zen 4.
 #[cfg(target_arch = "x86_64")]
 pub fn has_vbmi2() -> bool {

@@ -18,9 +18,8 @@
 
 use core::hint::select_unpredictable;
 
-use super::word::{copy, load16};
+use super::word::{copy, load16, prefetch};
 use crate::base::Error;
-use crate::base::cpu::prefetch;
 use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH, RUN_MASK};
 
 /// Input that the quick way of a sequence needs behind its token: 14 literals, an offset, the next token.

@@ -65,9 +65,10 @@ pub trait Isa {
     /// none. An entry from before the last multiple of 65536 may be missed.
     ///
     /// # Safety
-    /// As for `scan`; `1 << BITS` rows of `W` entries are at `table`, aligned to the size of a row, `W` times [`BLOCK`] elements
+    /// As for `scan`, with `bits` for `BITS`; `1 << bits` rows of `W` entries are at `table`, aligned to the size of a row, `W` times [`BLOCK`] elements
     /// writable at `distances`; `W` is 2, 4 or 8.
-    unsafe fn scan_rows<const W: usize, const BITS: u32>(
+    unsafe fn scan_rows<const W: usize>(
+        bits: u32,
         src: *const u8,
         position: usize,
         table: *mut u32,

@@ -144,6 +144,31 @@ macro_rules! instantiate_lz4_lanes {
             // SAFETY: this shell enables the features of the instruction set (I).
             unsafe { crate::kernel::lz4_encode::lanes::encode::<$isa>(scratch, pace, src, dst) }
         }
+        $(#[$features])*
+        #[inline(never)]
+        unsafe fn parse_lanes<const STRIDE: usize, const WAYS: usize, const AHEAD: bool>(
+            scratch: &mut crate::kernel::lz4_encode::lanes::Scratch<'_>,
+            src: &[u8],
+            start: usize,
+            anchor: usize,
+            out: &mut crate::kernel::lz4_encode::Output<'_>,
+        ) -> Option<usize> {
+            // SAFETY: this shell enables the features of the instruction set (I); the rest is the caller's.
+            unsafe { scratch.parse::<$isa, STRIDE, WAYS, AHEAD>(src, start, anchor, out) }
+        }
+        impl crate::kernel::lz4_encode::lanes::Lanes for $isa {
+            #[inline(always)]
+            unsafe fn parse<const STRIDE: usize, const WAYS: usize, const AHEAD: bool>(
+                scratch: &mut crate::kernel::lz4_encode::lanes::Scratch<'_>,
+                src: &[u8],
+                start: usize,
+                anchor: usize,
+                out: &mut crate::kernel::lz4_encode::Output<'_>,
+            ) -> Option<usize> {
+                // SAFETY: the contract is the same.
+                unsafe { parse_lanes::<STRIDE, WAYS, AHEAD>(scratch, src, start, anchor, out) }
+            }
+        }
         /// The fast encoder.
         pub const ENCODE_LANES: crate::kernel::table::Lz4EncodeLanes = encode_lanes;
     };

@@ -1,12 +1,12 @@
 //! Compression: from a level to an encoder.
 
 use super::Dict;
-use crate::base::cpu::prefetch;
 use crate::base::format::lz4::MAX_INPUT;
 use crate::base::{Backend, Error};
 use crate::dispatch::Table;
 use crate::kernel::lz4_encode::lanes::{self, Pace};
 use crate::kernel::lz4_encode::{chain, dense, fast, optimal};
+use crate::kernel::word::prefetch;
 
 /// The fastest level.
 pub const MIN_LEVEL: i32 = -3;

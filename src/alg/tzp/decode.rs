@@ -1,10 +1,10 @@
 //! Decompression: from the blocks of a unit to the unit.
 
 use crate::base::Error;
-use crate::base::cpu::prefetch;
 use crate::base::format::tzp::{LENGTH, PAGE};
 use crate::base::page::is_page_size;
 use crate::dispatch::Table;
+use crate::kernel::word::prefetch;
 
 /// Restores the unit of `src` into `dst`, which is as long as the unit, and returns that length.
 ///

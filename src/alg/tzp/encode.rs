@@ -1,11 +1,11 @@
 //! Compression: from a unit to its blocks.
 
 use crate::base::Error;
-use crate::base::cpu::prefetch;
 use crate::base::format::tzp::{LENGTH, MAX_BLOCK, PAGE};
 use crate::base::page::is_page_size;
 use crate::dispatch::Table;
 use crate::kernel::tzp_encode::SCRATCH;
+use crate::kernel::word::prefetch;
 
 /// The fastest level.
 pub const MIN_LEVEL: i32 = 1;

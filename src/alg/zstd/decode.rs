@@ -25,11 +25,11 @@ use super::literals::{self, Place, Trees};
 use super::sequences::{LL, ML, OF, SequenceTable, Tables};
 use super::{Dict, Format};
 use crate::base::Error;
-use crate::base::cpu::prefetch;
 use crate::base::format::zstd::{BLOCK_COMPRESSED, BLOCK_MAX, BLOCK_RAW, FIRST_REPEATS};
 use crate::base::hash::xxh64;
 use crate::dispatch::{Sequences, Table};
 use crate::kernel::arena::Arena;
+use crate::kernel::word::prefetch;
 use crate::kernel::zstd_seq_decode::{LENGTHS_TABLE, OFFSETS_TABLE, SLACK};
 
 /// Words of the decoding tables.

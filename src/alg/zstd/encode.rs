@@ -10,10 +10,10 @@ use super::encode_sequences::{self, Input, Slot};
 use super::fse_encode::{Priced, STATES};
 use super::{DEFAULT_LEVEL, Format, MAX_LEVEL, MIN_LEVEL};
 use crate::base::Error;
-use crate::base::cpu::prefetch;
 use crate::base::format::zstd::{BLOCK_COMPRESSED, BLOCK_RAW, BLOCK_RLE, FIRST_REPEATS, MAGIC, MODE_FSE, MODE_REPEAT};
 use crate::dispatch::Table;
 use crate::kernel::arena::Arena;
+use crate::kernel::word::prefetch;
 use crate::kernel::zstd_match::{DenseTables, Job, LITERALS_SLACK, MIN_MATCH, Parse, WINDOW};
 use crate::kernel::zstd_seq_encode::{Codes, SYMBOLS};
 

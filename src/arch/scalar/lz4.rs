@@ -110,18 +110,19 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    unsafe fn scan_rows<const W: usize, const BITS: u32>(
+    unsafe fn scan_rows<const W: usize>(
+        bits: u32,
         src: *const u8,
         position: usize,
         table: *mut u32,
         distances: *mut u16,
     ) {
         for i in 0..BLOCK {
-            // SAFETY: the contract of `Isa::scan_rows`: position `i` has its bytes behind it (S); a row number has BITS bits.
+            // SAFETY: the contract of `Isa::scan_rows`: position `i` has its bytes behind it (S); a row number has `bits` bits.
             unsafe {
                 let hash = load32(src.add(i)).wrapping_mul(MULTIPLIERS[0]);
-                let row = &mut *table.cast::<[u32; W]>().add((hash >> (32 - BITS)) as usize);
-                let entry = (hash << BITS) & 0xFFFF_0000 | (position + i) as u32 & 0xFFFF;
+                let row = &mut *table.cast::<[u32; W]>().add((hash >> (32 - bits)) as usize);
+                let entry = (hash << bits) & 0xFFFF_0000 | (position + i) as u32 & 0xFFFF;
                 let out = &mut *distances.cast::<[u16; W]>().add(i);
                 for (out, &old) in out.iter_mut().zip(&*row) {
                     let distance = entry.wrapping_sub(old);

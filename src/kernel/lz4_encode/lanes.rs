@@ -22,9 +22,8 @@
 use super::super::arena::Arena;
 use super::super::lz4_isa::{BLOCK, Isa, KEY_ROOM};
 use super::super::match_len::common_prefix;
-use super::super::word::{copy, load64, store16};
+use super::super::word::{copy, load64, prefetch, store16};
 use super::{Output, word_at};
-use crate::base::cpu::prefetch;
 use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH, RUN_MASK};
 
 /// Bytes that are scanned, then parsed, then written.
@@ -116,7 +115,7 @@ pub enum Pace {
 /// # Panics
 /// If `scratch` is too short.
 #[inline(always)]
-pub unsafe fn encode<S: Isa>(scratch: &mut [u64], pace: Pace, src: &[u8], dst: &mut [u8]) -> Option<usize> {
+pub unsafe fn encode<S: Lanes>(scratch: &mut [u64], pace: Pace, src: &[u8], dst: &mut [u8]) -> Option<usize> {
     // SAFETY: invariant I is the caller's.
     unsafe {
         let sparse = match pace {
@@ -145,8 +144,23 @@ pub unsafe fn encode<S: Isa>(scratch: &mut [u64], pace: Pace, src: &[u8], dst: &
     }
 }
 
+/// An instruction set with a function of its own for the parse, whose code is long and the same for several settings.
+pub trait Lanes: Isa {
+    /// [`Scratch::parse`].
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn parse<const STRIDE: usize, const WAYS: usize, const AHEAD: bool>(
+        scratch: &mut Scratch<'_>,
+        src: &[u8],
+        start: usize,
+        anchor: usize,
+        out: &mut Output<'_>,
+    ) -> Option<usize>;
+}
+
 /// Scratch memory: the table, and what is known of the segment.
-struct Scratch<'a> {
+pub struct Scratch<'a> {
     table: &'a mut [u32],
     /// The distance to the candidate of each position that is looked up, 1 for those without one; two for each in tables of
     /// pairs.
@@ -174,7 +188,7 @@ fn fields(note: u64) -> (usize, usize, usize) {
 
 #[inline(always)]
 unsafe fn segments<
-    S: Isa,
+    S: Lanes,
     const STRIDE: usize,
     const KEY: usize,
     const BITS: u32,
@@ -205,7 +219,7 @@ unsafe fn segments<
         unsafe {
             if STRIDE == 1 && WAYS == 1 && BITS == LARGE_BITS && has_many_zeros(&src[start..]) {
                 if scratch.scan::<S, 2, KEY, BITS, WAYS>(src, start) > 0 {
-                    anchor = scratch.parse::<S, 2, WAYS, AHEAD>(src, start, anchor, &mut out)?;
+                    anchor = S::parse::<2, WAYS, AHEAD>(&mut scratch, src, start, anchor, &mut out)?;
                 }
                 continue;
             }
@@ -213,12 +227,12 @@ unsafe fn segments<
             if KEY == 8 && found < FEW {
                 scratch.table.fill(0);
                 if scratch.scan::<S, 2, 5, BITS, WAYS>(src, start) > 0 {
-                    anchor = scratch.parse::<S, 2, WAYS, AHEAD>(src, start, anchor, &mut out)?;
+                    anchor = S::parse::<2, WAYS, AHEAD>(&mut scratch, src, start, anchor, &mut out)?;
                 }
                 // Its entries are of other keys.
                 scratch.table.fill(0);
             } else if found > 0 {
-                anchor = scratch.parse::<S, STRIDE, WAYS, AHEAD>(src, start, anchor, &mut out)?;
+                anchor = S::parse::<STRIDE, WAYS, AHEAD>(&mut scratch, src, start, anchor, &mut out)?;
             }
         }
     }
@@ -357,7 +371,7 @@ impl Scratch<'_> {
     /// # Safety
     /// Invariant I; the scan of this segment was the last one.
     #[inline(always)]
-    unsafe fn parse<S: Isa, const STRIDE: usize, const WAYS: usize, const AHEAD: bool>(
+    pub unsafe fn parse<S: Isa, const STRIDE: usize, const WAYS: usize, const AHEAD: bool>(
         &mut self,
         src: &[u8],
         start: usize,

@@ -132,7 +132,7 @@ unsafe fn common_suffix(src: &[u8], at: usize, other: &[u8], from: usize, max: u
 ///
 /// Output is written from front to back and never taken back, so a sequence that does not fit proves that the block
 /// does not fit; a sequence that fits exactly is written.
-struct Output<'d> {
+pub struct Output<'d> {
     dst: &'d mut [u8],
     /// Bytes written, at most `dst.len()`.
     at: usize,

@@ -83,28 +83,21 @@ pub const fn words(max_len: usize, ways: usize) -> usize {
 pub unsafe fn encode<S: Isa>(scratch: &mut [u64], ways: usize, src: &[u8], dst: &mut [u8]) -> Option<usize> {
     // SAFETY: the caller's contract.
     unsafe {
-        match (ways, src.len() <= 4096) {
-            (2, true) => encode_with::<S, 2, { row_bits(4096, 2) }>(scratch, src, dst),
-            (2, _) => encode_with::<S, 2, { row_bits(65536, 2) }>(scratch, src, dst),
-            (4, true) => encode_with::<S, 4, { row_bits(4096, 4) }>(scratch, src, dst),
-            (4, _) => encode_with::<S, 4, { row_bits(65536, 4) }>(scratch, src, dst),
-            (8, true) => encode_with::<S, 8, { row_bits(4096, 8) }>(scratch, src, dst),
-            (8, _) => encode_with::<S, 8, { row_bits(65536, 8) }>(scratch, src, dst),
+        match ways {
+            2 => encode_with::<S, 2>(scratch, src, dst),
+            4 => encode_with::<S, 4>(scratch, src, dst),
+            8 => encode_with::<S, 8>(scratch, src, dst),
             _ => panic!("2, 4 or 8 ways"),
         }
     }
 }
 
-/// [`encode`] with `W` ways and `1 << BITS` rows.
+/// [`encode`] with `W` ways.
 ///
 /// # Safety
 /// Invariant I.
 #[inline(always)]
-unsafe fn encode_with<S: Isa, const W: usize, const BITS: u32>(
-    scratch: &mut [u64],
-    src: &[u8],
-    dst: &mut [u8],
-) -> Option<usize> {
+unsafe fn encode_with<S: Isa, const W: usize>(scratch: &mut [u64], src: &[u8], dst: &mut [u8]) -> Option<usize> {
     let mut out = Output::new(dst);
     let Some(last) = last_start(src.len()) else {
         return out.finish(src, 0);
@@ -112,7 +105,8 @@ unsafe fn encode_with<S: Isa, const W: usize, const BITS: u32>(
     let mut arena = Arena::new(scratch);
     arena.align();
     let room = segment_len(src.len());
-    let table = arena.take::<u32>(W << BITS);
+    let bits = row_bits(src.len(), W);
+    let table = arena.take::<u32>(W << bits);
     let mut graph = Graph {
         reach: arena.take(room + 1),
         starts: arena.take(room + 4),
@@ -126,7 +120,7 @@ unsafe fn encode_with<S: Isa, const W: usize, const BITS: u32>(
     while start <= last {
         let segment = Segment { src, start, end: src.len().min(start + SEGMENT) };
         // SAFETY: the caller's contract (I); the table is of this block, and the passes follow each other.
-        unsafe { segment.search::<S, W, BITS>(table, &mut graph) };
+        unsafe { segment.search::<S, W>(table, bits, &mut graph) };
         let end = segment.choose(&mut graph);
         let mut at = 0;
         while at < end {
@@ -200,10 +194,10 @@ impl Segment<'_> {
     /// # Safety
     /// Invariant I; `src` has a last start; the table is all EMPTY or from earlier segments of the same block.
     #[inline(always)]
-    unsafe fn search<S: Isa, const W: usize, const BITS: u32>(self, table: &mut [u32], graph: &mut Graph<'_>) {
+    unsafe fn search<S: Isa, const W: usize>(self, table: &mut [u32], bits: u32, graph: &mut Graph<'_>) {
         let Segment { src, start, end } = self;
         let count = end - start;
-        assert!(table.len() == W << BITS && graph.reach.len() > count && graph.touched.len() > count / 64);
+        assert!(table.len() == W << bits && graph.reach.len() > count && graph.touched.len() > count / 64);
         graph.reach[..=count].fill(0);
         graph.touched[..=count / 64].fill(0);
         let stop = self.stop();
@@ -224,10 +218,10 @@ impl Segment<'_> {
             distances.0.copy_within(MOST_WAYS + (BLOCK - 1) * W..MOST_WAYS + BLOCK * W, MOST_WAYS - W);
             let mut fresh = [0u64; MOST_WAYS];
             // SAFETY: invariant I is the caller's; BLOCK + KEY_ROOM bytes are at `from` either way (S), the table has rows
-            // of W entries for BITS bits; BLOCK * W elements, and W before them, are in `distances` (D).
+            // of W entries for `bits` bits; BLOCK * W elements, and W before them, are in `distances` (D).
             unsafe {
                 let now = distances.0.as_mut_ptr().add(MOST_WAYS);
-                S::scan_rows::<W, BITS>(from, at, table.as_mut_ptr(), now);
+                S::scan_rows::<W>(bits, from, at, table.as_mut_ptr(), now);
                 S::fresh::<W>(now, &mut fresh);
             }
             let now = &distances.0[MOST_WAYS..];

@@ -168,26 +168,27 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    unsafe fn scan_rows<const W: usize, const BITS: u32>(
+    unsafe fn scan_rows<const W: usize>(
+        bits: u32,
         src: *const u8,
         position: usize,
         table: *mut u32,
         distances: *mut u16,
     ) {
         let (mut rows, mut entries) = ([0u32; BLOCK], [0u32; BLOCK]);
-        // SAFETY: the caller's shell enables NEON (I). The reads are those of the contract (S); a row number has BITS bits; stores to
+        // SAFETY: the caller's shell enables NEON (I). The reads are those of the contract (S); a row number has `bits` bits; stores to
         // `rows` and `entries` are of 4 elements from multiples of that, those to `distances` of a position's (D).
         unsafe {
             let mut positions = vaddq_u32(vld1q_u32([0, 1, 2, 3].as_ptr()), vdupq_n_u32(position as u32));
             for first in (0..BLOCK).step_by(4) {
                 let hash = vmulq_u32(keys::<1, 5>(src.add(first)).0, vdupq_n_u32(MULTIPLIERS[0]));
-                let tag = vshlq_u32(hash, vdupq_n_s32(BITS as i32));
+                let tag = vshlq_u32(hash, vdupq_n_s32(bits as i32));
                 vst1q_u32(entries.as_mut_ptr().add(first), vbslq_u32(vdupq_n_u32(0xFFFF_0000), tag, positions));
                 vst1q_u32(rows.as_mut_ptr().add(first), hash);
                 positions = vaddq_u32(positions, vdupq_n_u32(4));
             }
             for i in 0..BLOCK {
-                let row = table.add((rows[i] >> (32 - BITS)) as usize * W);
+                let row = table.add((rows[i] >> (32 - bits)) as usize * W);
                 let out = distances.add(i * W);
                 let new = vdupq_n_u32(entries[i]);
                 if W == 2 {

@@ -162,14 +162,15 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn scan_rows<const W: usize, const BITS: u32>(
+    unsafe fn scan_rows<const W: usize>(
+        bits: u32,
         src: *const u8,
         position: usize,
         table: *mut u32,
         distances: *mut u16,
     ) {
         let (mut rows, mut entries) = ([0u32; BLOCK], [0u32; BLOCK]);
-        // SAFETY: the caller's shell enables AVX2 (I). The reads are those of the contract (S); a row number has BITS bits; stores to
+        // SAFETY: the caller's shell enables AVX2 (I). The reads are those of the contract (S); a row number has `bits` bits; stores to
         // `distances`, `rows` and `entries` are of 8 elements from multiples of that (D).
         unsafe {
             let multiplier = _mm256_set1_epi32(MULTIPLIERS[0].cast_signed());
@@ -178,9 +179,10 @@ impl Isa for Avx2 {
             for first in (0..BLOCK).step_by(8) {
                 let words = keys::<1, 5>(src.add(first)).0;
                 let hash = _mm256_mullo_epi32(words, multiplier);
-                let entry = _mm256_blend_epi16::<0x55>(shift_left::<BITS>(hash), positions);
+                let entry =
+                    _mm256_blend_epi16::<0x55>(_mm256_sll_epi32(hash, _mm_cvtsi32_si128(bits as i32)), positions);
                 positions = _mm256_add_epi32(positions, _mm256_set1_epi32(8));
-                let row = _mm256_srl_epi32(hash, _mm_cvtsi32_si128(32 - BITS as i32));
+                let row = _mm256_srl_epi32(hash, _mm_cvtsi32_si128(32 - bits as i32));
                 let offset = _mm256_sll_epi32(row, _mm_cvtsi32_si128(W.ilog2() as i32 + 2));
                 _mm256_storeu_si256(rows.as_mut_ptr().add(first).cast(), offset);
                 _mm256_storeu_si256(entries.as_mut_ptr().add(first).cast(), entry);
@@ -317,7 +319,6 @@ unsafe fn shift_left<const BITS: u32>(lanes: __m256i) -> __m256i {
     // SAFETY: the caller's shell enables AVX2 (I).
     unsafe {
         match BITS {
-            9 => _mm256_slli_epi32::<9>(lanes),
             10 => _mm256_slli_epi32::<10>(lanes),
             11 => _mm256_slli_epi32::<11>(lanes),
             12 => _mm256_slli_epi32::<12>(lanes),

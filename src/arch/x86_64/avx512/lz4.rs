@@ -90,14 +90,15 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn scan_rows<const W: usize, const BITS: u32>(
+    unsafe fn scan_rows<const W: usize>(
+        bits: u32,
         src: *const u8,
         position: usize,
         table: *mut u32,
         distances: *mut u16,
     ) {
         // SAFETY: as above.
-        unsafe { Avx2::scan_rows::<W, BITS>(src, position, table, distances) }
+        unsafe { Avx2::scan_rows::<W>(bits, src, position, table, distances) }
     }
 
     #[inline(always)]

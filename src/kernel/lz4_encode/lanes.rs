@@ -22,9 +22,9 @@
 use super::super::arena::Arena;
 use super::super::lz4_isa::{BLOCK, Isa, KEY_ROOM};
 use super::super::match_len::common_prefix;
-use super::super::word::{copy, load64, prefetch, store16};
-use super::{Output, word_at};
-use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH, RUN_MASK};
+use super::super::word::{load64, prefetch};
+use super::{Output, QUICK_LITERALS, QUICK_ROOM, quick_sequence, word_at};
+use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH};
 
 /// Bytes that are scanned, then parsed, then written.
 const SEGMENT: usize = 4096;
@@ -38,9 +38,6 @@ const REACH: usize = 24;
 const LANE_ROOM: usize = REACH + STEP + LAST_LITERALS;
 /// Positions behind a segment that a lane may look at when it passes its end.
 const PADDING: usize = PAIR;
-/// The most literals that the writer copies at once, and the room that it needs for a sequence with so many.
-const QUICK_LITERALS: usize = 32;
-const QUICK_ROOM: usize = 2 + QUICK_LITERALS + 3;
 /// Notes of a lane beyond a quarter of its length (see [`Lane`]), and of the part behind the last lane.
 const LANE_NOTES: usize = 12;
 const TAIL_NOTES: usize = LANE_ROOM / MIN_MATCH + 1;
@@ -553,19 +550,9 @@ impl Output<'_> {
             let literals = at.wrapping_sub(anchor);
             let code = len - MIN_MATCH;
             if literals <= QUICK_LITERALS && code < MATCH_MASK + 255 && written < room && anchor < input {
-                // SAFETY: QUICK_LITERALS bytes of input (S) and QUICK_ROOM of room (D) are there (the test above); written are
-                // 2 + 32, then at most 2 + 32 + 2 + 1 = 37.
-                unsafe {
-                    let token = to.add(written);
-                    let behind = token.add(1 + usize::from(literals >= RUN_MASK));
-                    *token.add(1) = literals.wrapping_sub(RUN_MASK) as u8;
-                    copy::<QUICK_LITERALS>(src.as_ptr().add(anchor), behind);
-                    let behind = behind.add(literals);
-                    store16(behind, distance as u16);
-                    *behind.add(2) = code.wrapping_sub(MATCH_MASK) as u8;
-                    *token = ((literals.min(RUN_MASK) << 4) | code.min(MATCH_MASK)) as u8;
-                    written = behind.offset_from(to).cast_unsigned() + 2 + usize::from(code >= MATCH_MASK);
-                }
+                // SAFETY: QUICK_LITERALS bytes of input (S) and QUICK_ROOM of room (D) are there (the test above).
+                written +=
+                    unsafe { quick_sequence(src.as_ptr().add(anchor), literals, distance, code, to.add(written)) };
                 anchor = at + len;
                 continue;
             }

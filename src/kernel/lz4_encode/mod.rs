@@ -151,20 +151,13 @@ impl<'d> Output<'d> {
     fn sequence(&mut self, src: &[u8], anchor: usize, literals: usize, distance: usize, matched: usize) -> Option<()> {
         debug_assert!(matched >= MIN_MATCH && (1..=65535).contains(&distance) && anchor + literals <= src.len());
         let code = matched - MIN_MATCH;
-        if literals < RUN_MASK && code < MATCH_MASK + 255 && self.dst.len() - self.at >= 32 && src.len() - anchor >= 16
-        {
-            // SAFETY: 16 bytes of input and 32 of room are there (the test above); written are 1 + 16, then at most
-            // 1 + 14 + 2 + 1 = 18 (S, D).
-            unsafe {
+        let is_quick = literals <= QUICK_LITERALS && code < MATCH_MASK + 255;
+        if is_quick && self.dst.len() - self.at >= QUICK_ROOM && src.len() - anchor >= QUICK_LITERALS {
+            // SAFETY: QUICK_LITERALS bytes of input (S) and QUICK_ROOM of room (D) are there (the test above).
+            self.at += unsafe {
                 let to = self.dst.as_mut_ptr().add(self.at);
-                copy::<16>(src.as_ptr().add(anchor), to.add(1));
-                let behind = to.add(1 + literals);
-                store16(behind, distance as u16);
-                let long = code >= MATCH_MASK;
-                *to = ((literals << 4) | code.min(MATCH_MASK)) as u8;
-                *behind.add(2) = code.wrapping_sub(MATCH_MASK) as u8;
-                self.at += 1 + literals + 2 + usize::from(long);
-            }
+                quick_sequence(src.as_ptr().add(anchor), literals, distance, code, to)
+            };
             return Some(());
         }
         self.long_sequence(src, anchor, literals, distance, code)
@@ -216,6 +209,31 @@ impl<'d> Output<'d> {
         debug_assert!(anchor == 0 || src.len() - anchor >= LAST_LITERALS);
         self.run(src, anchor, src.len() - anchor, 0)?;
         Some(self.at)
+    }
+}
+
+/// The most literals that are copied at once, and the room that a sequence with so many may write to.
+const QUICK_LITERALS: usize = 32;
+const QUICK_ROOM: usize = 2 + QUICK_LITERALS + 3;
+
+/// Writes a sequence to `to` and returns its length: `literals` bytes at `from`, at most QUICK_LITERALS, and a match that is
+/// `code` bytes longer than the shortest, less than MATCH_MASK + 255. Nothing branches.
+///
+/// # Safety
+/// QUICK_LITERALS bytes are readable at `from`, QUICK_ROOM writable at `to`.
+#[inline(always)]
+unsafe fn quick_sequence(from: *const u8, literals: usize, distance: usize, code: usize, to: *mut u8) -> usize {
+    debug_assert!(literals <= QUICK_LITERALS && code < MATCH_MASK + 255);
+    // SAFETY: the caller's contract: written are 2 bytes and QUICK_LITERALS, then at most 2 + 32 + 2 + 1 = 37 (S, D).
+    unsafe {
+        let behind = to.add(1 + usize::from(literals >= RUN_MASK));
+        *to.add(1) = literals.wrapping_sub(RUN_MASK) as u8;
+        copy::<QUICK_LITERALS>(from, behind);
+        let behind = behind.add(literals);
+        store16(behind, distance as u16);
+        *behind.add(2) = code.wrapping_sub(MATCH_MASK) as u8;
+        *to = ((literals.min(RUN_MASK) << 4) | code.min(MATCH_MASK)) as u8;
+        behind.offset_from(to).cast_unsigned() + 2 + usize::from(code >= MATCH_MASK)
     }
 }
 

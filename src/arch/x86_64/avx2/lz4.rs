@@ -297,9 +297,16 @@ unsafe fn push<const BITS: u32>(table: *mut u64, hashes: &[u32; BLOCK], at: usiz
     // SAFETY: the caller's shell enables AVX2 (I); a place has BITS bits, so it is in the table (the contract of
     // `Isa::scan_pairs`).
     unsafe {
-        let place = place.map(|hash| table.add((hash >> (32 - BITS)) as usize).cast::<f64>());
-        let pair = |low: *const f64, high: *const f64| _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(low), high));
-        let old = [pair(place[0], place[1]), pair(place[2], place[3])];
+        let place = [
+            table.add((place[0] >> (32 - BITS)) as usize).cast::<f64>(),
+            table.add((place[1] >> (32 - BITS)) as usize).cast::<f64>(),
+            table.add((place[2] >> (32 - BITS)) as usize).cast::<f64>(),
+            table.add((place[3] >> (32 - BITS)) as usize).cast::<f64>(),
+        ];
+        let old = [
+            _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(place[0]), place[1])),
+            _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(place[2]), place[3])),
+        ];
         let new = [_mm_unpacklo_epi32(entries, entries), _mm_unpackhi_epi32(entries, entries)];
         for i in 0..2 {
             let both = _mm_castsi128_pd(_mm_blend_epi16::<0x33>(_mm_slli_epi64::<32>(old[i]), new[i]));

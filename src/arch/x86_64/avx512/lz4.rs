@@ -55,24 +55,24 @@ impl Isa for Avx512 {
             let m1 = _mm256_set1_epi32(MULTIPLIERS[1].cast_signed());
             // All places are stored before the first exchange, which then does not wait for them; the hashes stay in registers.
             let mut hashes = [_mm256_setzero_si256(); BLOCK / 8];
-            for (i, hash) in hashes.iter_mut().enumerate() {
-                let (words, fifth) = keys::<STRIDE, KEY>(src.add(8 * i * STRIDE));
-                *hash = _mm256_add_epi32(_mm256_mullo_epi32(words, m0), _mm256_mullo_epi32(fifth, m1));
-                _mm256_storeu_si256(places.as_mut_ptr().add(8 * i).cast(), to_place::<BITS>(*hash));
+            for first in (0..BLOCK).step_by(8) {
+                let (words, fifth) = keys::<STRIDE, KEY>(src.add(first * STRIDE));
+                hashes[first / 8] = _mm256_add_epi32(_mm256_mullo_epi32(words, m0), _mm256_mullo_epi32(fifth, m1));
+                _mm256_storeu_si256(places.as_mut_ptr().add(first).cast(), to_place::<BITS>(hashes[first / 8]));
             }
             let ramp = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(STRIDE as i32));
             let mut positions = _mm256_add_epi32(ramp, _mm256_set1_epi32(position as i32));
-            for (i, hash) in hashes.into_iter().enumerate() {
-                let new = _mm256_blend_epi16::<0x55>(shift_left::<BITS>(hash), positions);
+            for first in (0..BLOCK).step_by(8) {
+                let new = _mm256_blend_epi16::<0x55>(shift_left::<BITS>(hashes[first / 8]), positions);
                 positions = _mm256_add_epi32(positions, _mm256_set1_epi32(8 * STRIDE as i32));
-                let low = exchange(table, &places, 8 * i, _mm256_castsi256_si128(new));
-                let high = exchange(table, &places, 8 * i + 4, _mm256_extracti128_si256::<1>(new));
+                let low = exchange(table, &places, first, _mm256_castsi256_si128(new));
+                let high = exchange(table, &places, first + 4, _mm256_extracti128_si256::<1>(new));
                 let old = _mm256_set_m128i(high, low);
                 let tags = _mm256_set1_epi32(0xFFFF_0000u32.cast_signed());
                 let same = _mm256_testn_epi32_mask(_mm256_xor_si256(new, old), tags);
-                found |= u64::from(same) << (8 * i);
+                found |= u64::from(same) << first;
                 let back = _mm256_maskz_cvtepi32_epi16(same, _mm256_sub_epi16(new, old));
-                _mm_storeu_si128(distances.add(8 * i).cast(), _mm_max_epu16(back, _mm_set1_epi16(1)));
+                _mm_storeu_si128(distances.add(first).cast(), _mm_max_epu16(back, _mm_set1_epi16(1)));
             }
         }
         found
@@ -147,7 +147,12 @@ unsafe fn exchange(table: *mut u32, places: &[u32; BLOCK], at: usize, entries: _
     let place = [places[at], places[at + 1], places[at + 2], places[at + 3]];
     // SAFETY: the caller's shell enables AVX2 (I), the places are in the table (S, D).
     unsafe {
-        let place = place.map(|place| table.add(place as usize));
+        let place = [
+            table.add(place[0] as usize),
+            table.add(place[1] as usize),
+            table.add(place[2] as usize),
+            table.add(place[3] as usize),
+        ];
         let mut old = _mm_cvtsi32_si128(place[0].read().cast_signed());
         old = _mm_insert_epi32::<1>(old, place[1].read().cast_signed());
         old = _mm_insert_epi32::<2>(old, place[2].read().cast_signed());

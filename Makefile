@@ -141,6 +141,7 @@ check: all ## run the checks on style, header, symbols, layers, size, install an
 
 test-emulated: ## run the tests on CPUs that this machine does not have
 	tools/emulation/test-emulated
+	tools/check-conformance --neon
 
 list-checks:
 	@echo $(CHECKS)

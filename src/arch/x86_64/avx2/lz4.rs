@@ -322,7 +322,7 @@ unsafe fn push<const BITS: u32>(table: *mut u64, hashes: &[u32; BLOCK], at: usiz
 
 /// Shifts every lane left by `BITS`.
 #[inline(always)]
-unsafe fn shift_left<const BITS: u32>(lanes: __m256i) -> __m256i {
+pub unsafe fn shift_left<const BITS: u32>(lanes: __m256i) -> __m256i {
     // SAFETY: the caller's shell enables AVX2 (I).
     unsafe {
         match BITS {

@@ -8,11 +8,10 @@ use core::arch::x86_64::{
     _mm_set1_epi16, _mm_storeu_si128, _mm256_add_epi32, _mm256_blend_epi16, _mm256_castsi256_si128,
     _mm256_cmpneq_epi8_mask, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_maskz_cvtepi32_epi16,
     _mm256_mullo_epi32, _mm256_set_m128i, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_si256,
-    _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_testn_epi32_mask,
-    _mm256_xor_si256,
+    _mm256_srli_epi32, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_testn_epi32_mask, _mm256_xor_si256,
 };
 
-use super::super::avx2::lz4::{Avx2, keys};
+use super::super::avx2::lz4::{Avx2, keys, shift_left};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
 use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal};
 
@@ -105,21 +104,6 @@ impl Isa for Avx512 {
     unsafe fn fresh<const W: usize>(distances: *const u16, bits: &mut [u64; 8]) {
         // SAFETY: as above.
         unsafe { Avx2::fresh::<W>(distances, bits) }
-    }
-}
-
-/// Shifts every lane left by `BITS`.
-#[inline(always)]
-unsafe fn shift_left<const BITS: u32>(lanes: __m256i) -> __m256i {
-    // SAFETY: the caller's shell enables AVX2 (I).
-    unsafe {
-        match BITS {
-            10 => _mm256_slli_epi32::<10>(lanes),
-            11 => _mm256_slli_epi32::<11>(lanes),
-            12 => _mm256_slli_epi32::<12>(lanes),
-            13 => _mm256_slli_epi32::<13>(lanes),
-            _ => _mm256_slli_epi32::<14>(lanes),
-        }
     }
 }
 

@@ -13,9 +13,6 @@ const PAGES: &[&[u8]] = &[
     include_bytes!("corpus/postgres.pages.zst"),
 ];
 
-/// The last LZ4 level at which the encoder of the backends with vectors is not that of scalar code.
-const LAST_IN_LANES: i32 = 4;
-
 #[test]
 fn every_backend_of_this_cpu_gives_the_bytes_of_scalar_and_reads_them() {
     let sets: Vec<Vec<u8>> = PAGES.iter().map(|set| reference::zstd_decompress_stream(set)).collect();
@@ -48,7 +45,7 @@ fn every_backend_of_this_cpu_gives_the_bytes_of_scalar_and_reads_them() {
                 for (i, page) in pages.iter().enumerate() {
                     let object = compressor.compress_page(page).expect("a page always fits");
                     // The lower levels of lz4-generic, which adaptive uses as well, have an encoder of their own.
-                    let alike = !(algorithm == "adaptive" || algorithm == "lz4" && level <= LAST_IN_LANES);
+                    let alike = !(algorithm == "adaptive" || algorithm == "lz4" && level <= common::LAST_IN_LANES);
                     if alike {
                         assert_eq!(object, scalar.compress_page(page).expect("a page always fits"), "page {i}");
                     }

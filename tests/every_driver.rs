@@ -49,8 +49,9 @@ fn drivers() -> impl Iterator<Item = (&'static str, &'static [i32])> {
 
 /// Whether the objects of a driver are those that the same algorithm writes without vectors.
 fn is_like_scalar(driver: &str, level: i32) -> bool {
-    // Up to level 4, and so at the one that adaptive uses, lz4-generic has encoders of its own.
-    !(driver.starts_with("adaptive") || driver.starts_with("lz4") && driver != "lz4-generic" && level <= 4)
+    // At these levels, and so at the one that adaptive uses, lz4-generic has encoders of its own.
+    !(driver.starts_with("adaptive")
+        || driver.starts_with("lz4") && driver != "lz4-generic" && level <= common::LAST_IN_LANES)
 }
 
 /// Pages that a codec may stumble over, made by hand.

@@ -1,8 +1,8 @@
 //! `make bench`: our codecs beside liblz4, libzstd and other libraries, in one process, on real pages.
 //!
 //! Method: pages that are not same-filled, each at the start of a page of memory, in a shuffled order; before every pass 64 MiB
-//! of other memory are written, so that pages and objects come from memory. What is written goes to one buffer again and again. A round is one pass of compression and one of decompression for every row,
-//! the rows in rotating order. A row's speed against its peer is the median over the rounds of (peer's time / row's
+//! of other memory are written, so that pages and objects come from memory. What is written goes to one buffer again and again. A
+//! round is one pass of compression and one of decompression for every row, the rows in rotating order. A row's speed against its peer is the median over the rounds of (peer's time / row's
 //! time); its time is the median of the rounds, in CPU time of the one pinned thread. Sizes count at most a page per
 //! page: what does not shrink is stored raw, as zram does it. Every page is restored and compared before any timing.
 //!

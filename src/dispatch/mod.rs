@@ -174,7 +174,7 @@ impl Table {
         self,
         scratch: &mut [u64],
         effort: chain::Effort,
-        history: Option<History<'_>>,
+        history: History<'_>,
         src: &[u8],
         dst: &mut [u8],
     ) -> Option<usize> {

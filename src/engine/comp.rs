@@ -4,6 +4,7 @@ use super::dict::Dictionary;
 use super::params::Choice;
 use crate::alg::{Codec, lz4, zstd};
 use crate::base::{Backend, Error};
+use crate::kernel::word::prefetch;
 
 /// Bytes of the longest buffer of the comp layer: what an `int` holds, as in liblz4.
 pub const MAX_LEN: usize = i32::MAX as usize;
@@ -95,6 +96,7 @@ impl<'d> Comp<'d> {
         if src.len() > MAX_LEN {
             return Err(Error::Invalid);
         }
+        prefetch(src);
         let Choice { level, tables, .. } = self.choice;
         #[cfg(feature = "libzstd")]
         if let Some(compressor) = &mut self.large
@@ -117,6 +119,7 @@ impl<'d> Comp<'d> {
     /// [`Error::Corrupt`]; [`Error::NoSpace`] if the buffer is longer than `dst`; [`Error::Stale`] if the stream names
     /// another dictionary.
     pub fn decompress(&mut self, src: &[u8], dst: &mut [u8]) -> Result<usize, Error> {
+        prefetch(src);
         let tables = self.choice.tables;
         match self.choice.driver.codec {
             Codec::Lz4 => lz4::decompress(tables.lz4, self.dict.map(|d| &d.lz4), src, dst),

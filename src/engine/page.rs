@@ -13,6 +13,7 @@ use crate::base::format::object::{
 };
 use crate::kernel::arena::Arena;
 use crate::kernel::scratch::Scratch;
+use crate::kernel::word::prefetch;
 
 /// Levels at which `adaptive` runs LZ4 and Zstandard; its own level decides which of them runs, see `select`.
 const ADAPTIVE_LZ4_LEVEL: i32 = lz4::DEFAULT_LEVEL;
@@ -167,6 +168,11 @@ impl<'d> Context<'d> {
         if let Some(word) = self.choice.tables.page.same_fill(page) {
             return Ok((PageCodec::SameFilled, store_fill(word, dst)?));
         }
+        // No object is empty.
+        if dst.is_empty() {
+            return Err(Error::NoSpace);
+        }
+        prefetch(page);
         let (codec, level) = match self.choice.driver.codec {
             Codec::Adaptive => match select(self.choice.tables.page, self.choice.level, page) {
                 Selected::Raw => (None, 0),
@@ -329,6 +335,7 @@ impl<'d> Context<'d> {
     }
 
     fn decode(&self, scratch: &mut Scratch, object: &[u8], dst: &mut [u8]) -> Result<(), Error> {
+        prefetch(object);
         let tables = &self.choice.tables;
         let len = match parse(object, self.page_size)? {
             Parsed::Raw(page) => {

@@ -18,7 +18,7 @@
 
 use core::hint::select_unpredictable;
 
-use super::word::{copy, load16, prefetch};
+use super::word::{copy, load16};
 use crate::base::Error;
 use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH, RUN_MASK};
 
@@ -99,7 +99,6 @@ pub unsafe fn decode<M: NearCopy>(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Re
     if src.is_empty() {
         return Err(Error::Corrupt);
     }
-    prefetch(src);
     let (mut i, mut o) = (0, 0);
     loop {
         if may_stretch(src, dst, i, o) {

@@ -13,6 +13,8 @@ use crate::base::{Backend, Error};
 pub type Lz4Encode<Setting> = unsafe fn(&mut [u64], Setting, Option<History<'_>>, &[u8], &mut [u8]) -> Option<usize>;
 /// See [`super::lz4_encode::lanes::encode`].
 pub type Lz4EncodeLanes = unsafe fn(scratch: &mut [u64], pace: Pace, src: &[u8], dst: &mut [u8]) -> Option<usize>;
+/// See [`super::lz4_encode::chain::encode`].
+pub type Lz4EncodeChain = unsafe fn(&mut [u64], chain::Effort, History<'_>, &[u8], &mut [u8]) -> Option<usize>;
 /// See [`super::lz4_encode::optimal::encode`].
 pub type Lz4EncodeOptimal = unsafe fn(scratch: &mut [u64], ways: usize, src: &[u8], dst: &mut [u8]) -> Option<usize>;
 /// See [`super::lz4_decode::decode`].
@@ -65,7 +67,7 @@ pub struct Kernels {
     /// [`super::lz4_encode::dense::encode`].
     pub lz4_encode_dense: Lz4Encode<bool>,
     /// [`super::lz4_encode::chain::encode`].
-    pub lz4_encode_chain: Lz4Encode<chain::Effort>,
+    pub lz4_encode_chain: Lz4EncodeChain,
     /// [`super::lz4_encode::optimal::encode`].
     pub lz4_encode_optimal: Lz4EncodeOptimal,
     /// [`super::lz4_decode::decode`].

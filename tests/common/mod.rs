@@ -9,6 +9,9 @@ pub mod stack;
 use core::ffi::CStr;
 use core::ops::RangeInclusive;
 
+/// The last LZ4 level at which the backends with vectors have another encoder than scalar code.
+pub const LAST_IN_LANES: i32 = 4;
+
 /// Pseudo-random numbers (xorshift64*, Vigna 2016): the same in every run.
 pub struct Random(u64);
 

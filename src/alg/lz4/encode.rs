@@ -6,7 +6,6 @@ use crate::base::{Backend, Error};
 use crate::dispatch::Table;
 use crate::kernel::lz4_encode::lanes::{self, Pace};
 use crate::kernel::lz4_encode::{chain, dense, fast, optimal};
-use crate::kernel::word::prefetch;
 
 /// The fastest level.
 pub const MIN_LEVEL: i32 = -3;
@@ -15,49 +14,48 @@ pub const MAX_LEVEL: i32 = 9;
 /// The level that 0 stands for.
 pub const DEFAULT_LEVEL: i32 = 1;
 
-/// An encoder and its setting.
+/// Which encoder, and how hard it tries.
 #[derive(Clone, Copy)]
 enum Method {
-    /// Greedy: `pace` where there are vectors and no dictionary, else a search whose first step is `step`.
-    Fast {
-        pace: Pace,
-        step: u32,
-    },
-    /// In lanes with two candidates; without vectors, and with a dictionary, in one line.
-    Dense {
-        pace: Pace,
-        ahead: bool,
-    },
-    Optimal {
-        ways: usize,
-    },
+    /// In lanes; without vectors, and with a dictionary, in one line.
+    Lanes { pace: Pace, otherwise: Line },
+    /// The cheapest parse; with a dictionary, along its chains.
+    Optimal { ways: usize },
+}
+
+/// The encoders that go from front to back in one line.
+#[derive(Clone, Copy)]
+enum Line {
+    Fast { step: u32 },
+    Dense { ahead: bool },
 }
 
 /// How to search along hash chains from level 5 on with a dictionary, whose chains are there.
 const fn chain_effort(level: i32) -> chain::Effort {
     match level {
-        ..=5 => chain::Effort { depth: 16, ahead: 2, enough: 96 },
-        6 => chain::Effort { depth: 32, ahead: 2, enough: 128 },
-        7 => chain::Effort { depth: 64, ahead: 2, enough: 256 },
-        8 => chain::Effort { depth: 128, ahead: 2, enough: 256 },
-        _ => chain::Effort { depth: 256, ahead: 2, enough: 512 },
+        ..=5 => chain::Effort { depth: 16, enough: 96 },
+        6 => chain::Effort { depth: 32, enough: 128 },
+        7 => chain::Effort { depth: 64, enough: 256 },
+        8 => chain::Effort { depth: 128, enough: 256 },
+        _ => chain::Effort { depth: 256, enough: 512 },
     }
 }
 
 /// The encoder of a level; levels out of range are the nearest one.
 const fn method(level: i32) -> Method {
-    match level {
-        0 | 1 => Method::Fast { pace: Pace::Every, step: 1 },
-        -1 => Method::Fast { pace: Pace::Second, step: 2 },
-        -2 => Method::Fast { pace: Pace::Fourth, step: 4 },
-        i32::MIN..-2 => Method::Fast { pace: Pace::FourthLong, step: 5 },
-        2 => Method::Dense { pace: Pace::Pairs, ahead: false },
-        3 => Method::Dense { pace: Pace::PairsAhead, ahead: true },
-        4 => Method::Dense { pace: Pace::PairsAll, ahead: true },
-        5 | 6 => Method::Optimal { ways: 2 },
-        7 | 8 => Method::Optimal { ways: 4 },
-        9.. => Method::Optimal { ways: 8 },
-    }
+    let (pace, otherwise) = match level {
+        0 | 1 => (Pace::Every, Line::Fast { step: 1 }),
+        -1 => (Pace::Second, Line::Fast { step: 2 }),
+        -2 => (Pace::Fourth, Line::Fast { step: 4 }),
+        i32::MIN..-2 => (Pace::FourthLong, Line::Fast { step: 5 }),
+        2 => (Pace::Pairs, Line::Dense { ahead: false }),
+        3 => (Pace::PairsAhead, Line::Dense { ahead: true }),
+        4 => (Pace::PairsAll, Line::Dense { ahead: true }),
+        5 | 6 => return Method::Optimal { ways: 2 },
+        7 | 8 => return Method::Optimal { ways: 4 },
+        9.. => return Method::Optimal { ways: 8 },
+    };
+    Method::Lanes { pace, otherwise }
 }
 
 /// Returns the longest block that `len` bytes (at most `i32::MAX`) compress to: a destination of this size is always
@@ -74,20 +72,17 @@ pub const fn bound(len: usize) -> usize {
 /// In bytes, for pages of 4 KiB, units of 64 KiB and anything longer: 26, 50, 50 KiB up to level 1; 42, 58, 58 KiB at levels 2
 /// to 4; 98, 389, 389 KiB from level 5 on.
 pub const fn encode_words(max_len: usize, level: i32) -> usize {
-    match method(level) {
-        Method::Fast { pace, .. } => {
-            let (a, b) = (fast::words(max_len), lanes::words(max_len, pace));
-            if a > b { a } else { b }
+    let (one, other) = match method(level) {
+        Method::Lanes { pace, otherwise } => {
+            let line = match otherwise {
+                Line::Fast { .. } => fast::words(max_len),
+                Line::Dense { .. } => dense::words(max_len),
+            };
+            (lanes::words(max_len, pace), line)
         }
-        Method::Dense { pace, .. } => {
-            let (a, b) = (dense::words(max_len), lanes::words(max_len, pace));
-            if a > b { a } else { b }
-        }
-        Method::Optimal { ways } => {
-            let (chain, optimal) = (chain::words(max_len), optimal::words(max_len, ways));
-            if chain > optimal { chain } else { optimal }
-        }
-    }
+        Method::Optimal { ways } => (optimal::words(max_len, ways), chain::words(max_len)),
+    };
+    if one > other { one } else { other }
 }
 
 /// Compresses `src` (0 to `i32::MAX` bytes) into one LZ4 block and returns its length.
@@ -113,21 +108,21 @@ pub fn compress(
     if src.len() > MAX_INPUT {
         return Err(Error::Invalid);
     }
-    prefetch(src);
     let history = dict.filter(|dict| !dict.content().is_empty()).map(Dict::history);
-    let written = match method(level) {
-        Method::Fast { pace, .. } if history.is_none() && table.backend() != Backend::Scalar => {
+    let written = match (method(level), history) {
+        (Method::Lanes { pace, .. }, None) if table.backend() != Backend::Scalar => {
             table.lz4_encode_lanes(scratch, pace, src, dst)
         }
-        Method::Fast { step, .. } => table.lz4_encode_fast(scratch, step, history, src, dst),
-        Method::Dense { pace, .. } if history.is_none() && table.backend() != Backend::Scalar => {
-            table.lz4_encode_lanes(scratch, pace, src, dst)
+        (Method::Lanes { otherwise: Line::Fast { step }, .. }, _) => {
+            table.lz4_encode_fast(scratch, step, history, src, dst)
         }
-        Method::Dense { ahead, .. } => table.lz4_encode_dense(scratch, ahead, history, src, dst),
-        Method::Optimal { ways } => match history {
-            None => table.lz4_encode_optimal(scratch, ways, src, dst),
-            Some(_) => table.lz4_encode_chain(scratch, chain_effort(level), history, src, dst),
-        },
+        (Method::Lanes { otherwise: Line::Dense { ahead }, .. }, _) => {
+            table.lz4_encode_dense(scratch, ahead, history, src, dst)
+        }
+        (Method::Optimal { ways }, None) => table.lz4_encode_optimal(scratch, ways, src, dst),
+        (Method::Optimal { .. }, Some(history)) => {
+            table.lz4_encode_chain(scratch, chain_effort(level), history, src, dst)
+        }
     };
     written.ok_or(Error::NoSpace)
 }

@@ -4,7 +4,6 @@ use crate::base::Error;
 use crate::base::format::tzp::{LENGTH, PAGE};
 use crate::base::page::is_page_size;
 use crate::dispatch::Table;
-use crate::kernel::word::prefetch;
 
 /// Restores the unit of `src` into `dst`, which is as long as the unit, and returns that length.
 ///
@@ -18,7 +17,6 @@ pub fn decompress(table: Table, src: &[u8], dst: &mut [u8]) -> Result<usize, Err
     if !is_page_size(unit) {
         return Err(Error::Invalid);
     }
-    prefetch(src);
     if unit == PAGE {
         return table.tzp_decode(src, dst, 0).map(|()| unit);
     }

@@ -5,7 +5,6 @@ use crate::base::format::tzp::{LENGTH, MAX_BLOCK, PAGE};
 use crate::base::page::is_page_size;
 use crate::dispatch::Table;
 use crate::kernel::tzp_encode::SCRATCH;
-use crate::kernel::word::prefetch;
 
 /// The fastest level.
 pub const MIN_LEVEL: i32 = 1;
@@ -42,7 +41,6 @@ pub fn compress(
     if !is_page_size(src.len()) {
         return Err(Error::Invalid);
     }
-    prefetch(src);
     let effort = level.clamp(MIN_LEVEL, MAX_LEVEL).abs_diff(MIN_LEVEL) as usize;
     let room = dst.len().min(limit);
     let dst = &mut dst[..room];

@@ -29,7 +29,6 @@ use crate::base::format::zstd::{BLOCK_COMPRESSED, BLOCK_MAX, BLOCK_RAW, FIRST_RE
 use crate::base::hash::xxh64;
 use crate::dispatch::{Sequences, Table};
 use crate::kernel::arena::Arena;
-use crate::kernel::word::prefetch;
 use crate::kernel::zstd_seq_decode::{LENGTHS_TABLE, OFFSETS_TABLE, SLACK};
 
 /// Words of the decoding tables.
@@ -60,7 +59,6 @@ pub fn decompress(
     src: &[u8],
     dst: &mut [u8],
 ) -> Result<usize, Error> {
-    prefetch(src);
     let spare = 8 * scratch.len().saturating_sub(TABLE_WORDS);
     let buffer_len = spare.min(dst.len().min(BLOCK_MAX) + SLACK);
     let mut arena = Arena::new(scratch);

@@ -13,7 +13,6 @@ use crate::base::Error;
 use crate::base::format::zstd::{BLOCK_COMPRESSED, BLOCK_RAW, BLOCK_RLE, FIRST_REPEATS, MAGIC, MODE_FSE, MODE_REPEAT};
 use crate::dispatch::Table;
 use crate::kernel::arena::Arena;
-use crate::kernel::word::prefetch;
 use crate::kernel::zstd_match::{DenseTables, Job, LITERALS_SLACK, MIN_MATCH, Parse, WINDOW};
 use crate::kernel::zstd_seq_encode::{Codes, SYMBOLS};
 
@@ -184,7 +183,6 @@ pub fn compress(
     if !(MIN_LEVEL..=MAX_LEVEL).contains(&level) {
         return Err(Error::Invalid);
     }
-    prefetch(src);
     let level = level_of(if level == 0 { DEFAULT_LEVEL } else { level });
     let dict = dict.map(Dict::encode_part);
     let id = dict.map_or(0, EncodeDict::id);

@@ -1,4 +1,5 @@
-//! The hash-chain encoders: every earlier position with the same 4 bytes is a candidate, up to a limit; lazy matching.
+//! The hash-chain encoder, for blocks with a dictionary: every earlier position with the same 4 bytes is a candidate, up to a limit;
+//! lazy matching.
 //!
 //! Source: the chains of the lz4 project's `lz4hc.c` (a table of heads, 16-bit distances to the next older position)
 //! and the lazy matching of zlib's `deflate_slow`. Ours has no wider search backwards over pending literals: two looks
@@ -9,25 +10,26 @@ use super::super::match_len::match_len;
 use super::{History, Output, half_at, hash4, last_start};
 use crate::base::format::lz4::{LAST_LITERALS, MAX_DISTANCE, MIN_MATCH};
 
+/// Positions looked ahead before a match is taken.
+const AHEAD: usize = 2;
+
 /// How hard to search.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     /// Candidates looked at per position.
     pub depth: u32,
-    /// Positions looked ahead before a match is taken, 1 or 2.
-    pub ahead: u32,
     /// Length at which the search stops and the match is taken.
     pub enough: usize,
 }
 
 /// Bits of the table of heads for a block of `len` bytes: two heads to a position, as far as the largest table goes.
-pub(super) const fn head_bits(len: usize) -> u32 {
+const fn head_bits(len: usize) -> u32 {
     let bits = window_len(len).ilog2() + 1;
     if bits > 15 { 15 } else { bits }
 }
 
 /// Positions of the window over a block of `len` bytes: a power of two that holds the block or all distances.
-pub(super) const fn window_len(len: usize) -> usize {
+const fn window_len(len: usize) -> usize {
     if len > MAX_DISTANCE {
         MAX_DISTANCE + 1
     } else if len <= 256 {
@@ -44,7 +46,7 @@ pub const fn words(max_len: usize) -> usize {
 
 /// A match: its length, 0 for none, and the distance back.
 #[derive(Clone, Copy)]
-pub struct Match {
+struct Match {
     /// Bytes.
     pub len: usize,
     /// Bytes.
@@ -52,21 +54,21 @@ pub struct Match {
 }
 
 /// The index of a block: all its positions so far, chained by their first 4 bytes.
-pub struct Finder<'a> {
+struct Finder<'a> {
     src: &'a [u8],
     /// Last position plus one of each hash, zero for none.
     heads: &'a mut [u32],
     /// Distance to the position before with the same hash, zero for none or out of reach; indexed by the low bits.
     links: &'a mut [u16],
     bits: u32,
-    history: Option<History<'a>>,
+    history: History<'a>,
     /// Positions below this one have been entered.
     next: usize,
 }
 
 impl<'a> Finder<'a> {
     /// Starts the index of `src` in memory from `arena`, of [`words`]`(src.len())` words.
-    pub fn new(arena: &mut Arena<'a>, history: Option<History<'a>>, src: &'a [u8]) -> Self {
+    pub fn new(arena: &mut Arena<'a>, history: History<'a>, src: &'a [u8]) -> Self {
         let bits = head_bits(src.len());
         let heads = arena.take::<u32>(1 << bits);
         let links = arena.take::<u16>(window_len(src.len()));
@@ -129,10 +131,8 @@ impl<'a> Finder<'a> {
                 }
             }
         }
-        if let Some(history) = &self.history
-            && position < MAX_DISTANCE
-        {
-            best = search_dict(history, here, position, best, left, enough);
+        if position < MAX_DISTANCE {
+            best = search_dict(&self.history, here, position, best, left, enough);
         }
         best
     }
@@ -140,7 +140,7 @@ impl<'a> Finder<'a> {
 
 /// Continues a search in the dictionary: `here` is the rest of the block at `position`, `left` the candidates to look
 /// at.
-pub(super) fn search_dict(
+fn search_dict(
     history: &History<'_>,
     here: &[u8],
     position: usize,
@@ -185,13 +185,7 @@ pub(super) fn search_dict(
 ///
 /// # Panics
 /// If `scratch` is too short.
-pub fn encode(
-    scratch: &mut [u64],
-    effort: Effort,
-    history: Option<History<'_>>,
-    src: &[u8],
-    dst: &mut [u8],
-) -> Option<usize> {
+pub fn encode(scratch: &mut [u64], effort: Effort, history: History<'_>, src: &[u8], dst: &mut [u8]) -> Option<usize> {
     let mut out = Output::new(dst);
     let Some(last) = last_start(src.len()) else {
         return out.finish(src, 0);
@@ -199,7 +193,7 @@ pub fn encode(
     let limit = src.len() - LAST_LITERALS;
     let none = Match { len: 0, distance: 0 };
     let mut finder = Finder::new(&mut Arena::new(scratch), history, src);
-    let Effort { depth, ahead, enough } = effort;
+    let Effort { depth, enough } = effort;
     let (mut anchor, mut position) = (0, 0);
     while position <= last {
         let mut best = finder.find(position, limit, none, depth, enough);
@@ -209,7 +203,7 @@ pub fn encode(
         }
         // A match that starts later must pay for the literals before it: one byte longer for each.
         'look: while best.len < enough {
-            for step in 1..=ahead as usize {
+            for step in 1..=AHEAD {
                 if position + step > last {
                     break 'look;
                 }

@@ -23,7 +23,7 @@ use super::super::arena::Arena;
 use super::super::lz4_isa::{BLOCK, Isa, KEY_ROOM};
 use super::super::match_len::common_prefix;
 use super::super::word::{load64, prefetch};
-use super::{Output, QUICK_LITERALS, QUICK_ROOM, quick_sequence, word_at};
+use super::{Output, QUICK_LITERALS, QUICK_ROOM, common_far, quick_sequence, word_at};
 use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH};
 
 /// Bytes that are scanned, then parsed, then written.
@@ -522,23 +522,12 @@ impl Output<'_> {
                 if at + len <= anchor {
                     continue;
                 }
-                // SAFETY: invariant I is the caller's; the match ends before the last literals, and STEP more bytes are
-                // compared only where they come before those (S).
-                unsafe {
-                    let end = src.len() - LAST_LITERALS;
-                    loop {
-                        let behind = src.as_ptr().add(at + len);
-                        if end - at - len < STEP {
-                            len += common_prefix(behind, behind.sub(distance), end - at - len);
-                            break;
-                        }
-                        let more = S::common32(behind, behind.sub(distance));
-                        len += more;
-                        if more < STEP {
-                            break;
-                        }
-                    }
-                }
+                // SAFETY: invariant I is the caller's; the match ends before the last literals, and so does what is compared (S).
+                len += unsafe {
+                    let behind = src.as_ptr().add(at + len);
+                    let left = src.len() - LAST_LITERALS - at - len;
+                    common_far::<S>(behind, behind.sub(distance), left, &mut { usize::MAX })
+                };
             }
             if at - distance >= 8 {
                 // SAFETY: 8 bytes lie before both (S).

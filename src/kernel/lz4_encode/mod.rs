@@ -11,6 +11,8 @@ pub mod lanes;
 pub mod optimal;
 
 use super::arena::Plain;
+use super::lz4_isa::Isa;
+use super::match_len::common_prefix;
 use super::word::{copy, load32, load64, store16};
 use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH, RUN_MASK};
 
@@ -97,10 +99,34 @@ fn last_start(len: usize) -> Option<usize> {
     len.checked_sub(MATCH_MARGIN + 1).map(|last| last + 1)
 }
 
-/// Bytes of a length beyond the token: one for each 255 and one for the rest, none below the mask.
+/// How many of the first `max` bytes at `a` and `b` are equal, compared 32 at a time, as long as `steps` lasts: it loses one each time.
+///
+/// # Safety
+/// Invariant I for `S`; `max` bytes are readable at both addresses.
+#[inline(always)]
+unsafe fn common_far<S: Isa>(a: *const u8, b: *const u8, max: usize, steps: &mut usize) -> usize {
+    let mut len = 0;
+    while *steps > 0 {
+        *steps -= 1;
+        // SAFETY: the caller's contract (I); 32 bytes are compared only where as many are left (S).
+        unsafe {
+            if max - len < 32 {
+                return len + common_prefix(a.add(len), b.add(len), max - len);
+            }
+            let more = S::common32(a.add(len), b.add(len));
+            len += more;
+            if more < 32 {
+                break;
+            }
+        }
+    }
+    len
+}
+
+/// Bytes of a length beyond the token: one for each 255 and one for the rest, none below the mask. Nothing branches.
 #[inline(always)]
 fn extra_bytes(len: usize, mask: usize) -> usize {
-    if len < mask { 0 } else { (len - mask) / 255 + 1 }
+    (len + 255 - mask) / 255
 }
 
 /// How many bytes before `src[at]` and before `other[from]` are equal, at most `max`.

@@ -26,7 +26,7 @@ use super::super::arena::Arena;
 use super::super::lz4_isa::{BLOCK, Isa, KEY_ROOM};
 use super::super::match_len::common_prefix;
 use super::super::word::load64;
-use super::{Output, last_start};
+use super::{Output, common_far, extra_bytes, last_start};
 use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH, RUN_MASK};
 
 /// Bytes of the block that are parsed together.
@@ -153,13 +153,13 @@ struct Graph<'a> {
 /// A start: its position, where its match ends, the distance, and what the match costs without literals, 16 bits each.
 #[inline(always)]
 fn start(at: usize, end: usize, distance: usize) -> u64 {
-    at as u64 | (end as u64) << 16 | (distance as u64) << 32 | (price(end.wrapping_sub(at)) as u64) << 48
+    at as u64 | (end as u64) << 16 | (distance as u64) << 32 | (price(end - at) as u64) << 48
 }
 
-/// The bytes of a match: token, distance, and one byte of the length from MATCH_MASK over the least on, one more for each 255.
+/// The bytes of a match: token, distance and length.
 #[inline(always)]
 fn price(len: usize) -> usize {
-    3 + len.wrapping_add(255 - MATCH_MASK - MIN_MATCH) / 255
+    3 + extra_bytes(len, MATCH_MASK + MIN_MATCH)
 }
 
 /// A way: the position before it, where a match ended, the start whose match it takes, and the cost of all so far; less is better.
@@ -299,23 +299,13 @@ impl Segment<'_> {
         if long.far > position + STEP && (long.far == limit || src[long.far] != src[long.far - distance]) {
             return STEP;
         }
-        let mut at = position + STEP;
+        let at = position + STEP;
         // SAFETY: invariant I is the caller's; what is compared ends before the limit (S).
-        unsafe {
-            while long.budget > 0 {
+        let at = at
+            + unsafe {
                 let here = src.as_ptr().add(at);
-                let more = if limit - at < STEP {
-                    common_prefix(here, here.sub(distance), limit - at)
-                } else {
-                    S::common32(here, here.sub(distance))
-                };
-                at += more;
-                long.budget -= 1;
-                if more < STEP {
-                    break;
-                }
-            }
-        }
+                common_far::<S>(here, here.sub(distance), limit - at, &mut long.budget)
+            };
         long.far = long.far.max(at);
         at - position
     }
@@ -478,8 +468,7 @@ impl Graph<'_> {
             let start = *self.starts.get_unchecked(index);
             let (first, end) = (usize::from(start as u16), usize::from((start >> 16) as u16));
             let literals = first - at;
-            // One byte of length from RUN_MASK on, and one more for each 255.
-            let cost = cost + literals + (literals + 255 - RUN_MASK) / 255;
+            let cost = cost + literals + extra_bytes(literals, RUN_MASK);
             self.relax(end, way(at, index, cost + (start >> 48) as usize));
             if (end - first > SHORT) & (end - first < CUT) {
                 self.relax(first + SHORT, way(at, index, cost + 3));

@@ -44,17 +44,26 @@ unsafe fn keys<const STRIDE: usize, const KEY: usize>(src: *const u8) -> (uint32
     }
 }
 
+/// Four bits for each of 16 bytes, ones where they differ: what a narrowing shift leaves of a comparison, since NEON has no
+/// movemask.
+///
+/// # Safety
+/// Invariant I; 16 bytes are readable at both.
+#[inline(always)]
+unsafe fn differing16(a: *const u8, b: *const u8) -> u64 {
+    // SAFETY: the caller's shell enables NEON (I); the caller's contract (S).
+    unsafe {
+        let equal = vceqq_u8(vld1q_u8(a), vld1q_u8(b));
+        !vget_lane_u64::<0>(vreinterpret_u64_u8(vshrn_n_u16::<4>(vreinterpretq_u16_u8(equal))))
+    }
+}
+
 impl Isa for Neon {
     #[inline(always)]
     unsafe fn common32(a: *const u8, b: *const u8) -> usize {
         // SAFETY: the caller's shell enables NEON (I); 32 bytes are readable at both, by the contract of `Isa::common32` (S).
         unsafe {
-            // Four bits of each byte, which a narrowing shift leaves of a comparison: NEON has no movemask.
-            let half = |at: usize| {
-                let equal = vceqq_u8(vld1q_u8(a.add(at)), vld1q_u8(b.add(at)));
-                let narrow = vshrn_n_u16::<4>(vreinterpretq_u16_u8(equal));
-                (!vget_lane_u64::<0>(vreinterpret_u64_u8(narrow))).trailing_zeros() as usize / 4
-            };
+            let half = |at: usize| differing16(a.add(at), b.add(at)).trailing_zeros() as usize / 4;
             let first = half(0);
             if first < 16 { first } else { 16 + half(16) }
         }
@@ -64,11 +73,7 @@ impl Isa for Neon {
     unsafe fn suffix32(a: *const u8, b: *const u8) -> usize {
         // SAFETY: the caller's shell enables NEON (I); 32 bytes are readable before both, by the contract of `Isa::suffix32` (S).
         unsafe {
-            let half = |before: usize| {
-                let equal = vceqq_u8(vld1q_u8(a.sub(before)), vld1q_u8(b.sub(before)));
-                let narrow = vshrn_n_u16::<4>(vreinterpretq_u16_u8(equal));
-                (!vget_lane_u64::<0>(vreinterpret_u64_u8(narrow))).leading_zeros() as usize / 4
-            };
+            let half = |before: usize| differing16(a.sub(before), b.sub(before)).leading_zeros() as usize / 4;
             let first = half(16);
             if first < 16 { first } else { 16 + half(32) }
         }

@@ -110,8 +110,8 @@ impl Isa for Avx2 {
                     let hash = _mm256_loadu_si256(hashes.as_ptr().add(at).cast());
                     let new = _mm256_blend_epi16::<0x55>(shift_left::<BITS>(hash), positions);
                     positions = _mm256_add_epi32(positions, _mm256_set1_epi32(8 * STRIDE as i32));
-                    let low = exchange::<BITS>(table, &hashes, at, _mm256_castsi256_si128(new));
-                    let high = exchange::<BITS>(table, &hashes, at + 4, _mm256_extracti128_si256::<1>(new));
+                    let low = exchange(places::<BITS, _>(table, &hashes, at), _mm256_castsi256_si128(new));
+                    let high = exchange(places::<BITS, _>(table, &hashes, at + 4), _mm256_extracti128_si256::<1>(new));
                     let old = _mm256_set_m128i(high, low);
                     let tags = _mm256_srli_epi32::<16>(_mm256_xor_si256(new, old));
                     let same = _mm256_cmpeq_epi32(tags, _mm256_setzero_si256());
@@ -293,16 +293,10 @@ unsafe fn within_reach(differences: __m128i) -> __m128i {
 /// 0 where the tags differ: for each position in two lanes.
 #[inline(always)]
 unsafe fn push<const BITS: u32>(table: *mut u64, hashes: &[u32; BLOCK], at: usize, entries: __m128i) -> __m256i {
-    let place = [hashes[at], hashes[at + 1], hashes[at + 2], hashes[at + 3]];
     // SAFETY: the caller's shell enables AVX2 (I); a place has BITS bits, so it is in the table (the contract of
     // `Isa::scan_pairs`).
     unsafe {
-        let place = [
-            table.add((place[0] >> (32 - BITS)) as usize).cast::<f64>(),
-            table.add((place[1] >> (32 - BITS)) as usize).cast::<f64>(),
-            table.add((place[2] >> (32 - BITS)) as usize).cast::<f64>(),
-            table.add((place[3] >> (32 - BITS)) as usize).cast::<f64>(),
-        ];
+        let place = places::<BITS, _>(table.cast::<f64>(), hashes, at);
         let old = [
             _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(place[0]), place[1])),
             _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(place[2]), place[3])),
@@ -335,18 +329,14 @@ pub unsafe fn shift_left<const BITS: u32>(lanes: __m256i) -> __m256i {
     }
 }
 
-/// Puts the entries of four positions into their places and returns what was there.
+/// Puts four entries into their places, after all four were read, and returns what was there.
+///
+/// # Safety
+/// Invariant I; the places are entries of a table.
 #[inline(always)]
-unsafe fn exchange<const BITS: u32>(table: *mut u32, hashes: &[u32; BLOCK], at: usize, entries: __m128i) -> __m128i {
-    let place = [hashes[at], hashes[at + 1], hashes[at + 2], hashes[at + 3]];
-    // SAFETY: the caller's shell enables AVX2 (I); a place has BITS bits, so it is in the table (the contract of `Isa::scan`).
+pub unsafe fn exchange(place: [*mut u32; 4], entries: __m128i) -> __m128i {
+    // SAFETY: the caller's shell enables AVX2 (I); the places are entries (S, D).
     unsafe {
-        let place = [
-            table.add((place[0] >> (32 - BITS)) as usize),
-            table.add((place[1] >> (32 - BITS)) as usize),
-            table.add((place[2] >> (32 - BITS)) as usize),
-            table.add((place[3] >> (32 - BITS)) as usize),
-        ];
         let mut old = _mm_cvtsi32_si128(place[0].read().cast_signed());
         old = _mm_insert_epi32::<1>(old, place[1].read().cast_signed());
         old = _mm_insert_epi32::<2>(old, place[2].read().cast_signed());
@@ -356,6 +346,24 @@ unsafe fn exchange<const BITS: u32>(table: *mut u32, hashes: &[u32; BLOCK], at: 
         place[2].write(_mm_extract_epi32::<2>(entries).cast_unsigned());
         place[3].write(_mm_extract_epi32::<3>(entries).cast_unsigned());
         old
+    }
+}
+
+/// The places of four positions from `at` on.
+///
+/// # Safety
+/// The table has `1 << BITS` entries.
+#[inline(always)]
+unsafe fn places<const BITS: u32, T>(table: *mut T, hashes: &[u32; BLOCK], at: usize) -> [*mut T; 4] {
+    let place = [hashes[at], hashes[at + 1], hashes[at + 2], hashes[at + 3]];
+    // SAFETY: a place has BITS bits, so it is in the table.
+    unsafe {
+        [
+            table.add((place[0] >> (32 - BITS)) as usize),
+            table.add((place[1] >> (32 - BITS)) as usize),
+            table.add((place[2] >> (32 - BITS)) as usize),
+            table.add((place[3] >> (32 - BITS)) as usize),
+        ]
     }
 }
 

@@ -1,4 +1,5 @@
-//! AVX-512 (F, BW, CD, DQ, VL). The kernels of Zstandard, LZ4's decoder and its denser encoders are inherited from the AVX2 table.
+//! AVX-512 (F, BW, CD, DQ, VL). LZ4's decoder is inherited from the AVX2 table, and with it
+//! the scalar kernels of Zstandard and of LZ4 with a dictionary.
 
 mod lz4;
 mod tzp;

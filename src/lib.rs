@@ -31,3 +31,6 @@ mod engine;
 mod kernel;
 
 pub use api::*;
+#[cfg(feature = "phases")]
+#[doc(hidden)]
+pub use kernel::phases;

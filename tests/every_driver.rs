@@ -16,6 +16,8 @@ const DRIVERS: &[(&str, &[i32])] = &[
     #[cfg(target_arch = "aarch64")]
     ("lz4-neon", &[-3, -2, -1, 0, 1, 2, 3, 6, 9]),
     ("zstd-generic", &[-5, -3, -1, 0, 1, 2, 3]),
+    #[cfg(target_arch = "x86_64")]
+    ("zstd-avx2", &[-5, -3, -1, 0, 1, 2, 3]),
     ("tzp-generic", &[1, 2, 3, 4]),
     #[cfg(target_arch = "x86_64")]
     ("tzp-avx512", &[1, 2, 3, 4]),

@@ -58,7 +58,7 @@ impl Engine {
 }
 
 /// The names that have a table; the functions of table `N` know their name by its place here.
-const NAMES: [&CStr; 15] = [
+const NAMES: [&CStr; 16] = [
     c"adaptive",
     c"adaptive-generic",
     c"lz4",
@@ -68,6 +68,7 @@ const NAMES: [&CStr; 15] = [
     c"lz4-avx512",
     c"zstd",
     c"zstd-generic",
+    c"zstd-avx2",
     c"zstd-libzstd",
     c"tzp",
     c"tzp-generic",
@@ -92,6 +93,7 @@ static OPS: [tzram_zcomp_ops; NAMES.len()] = [
     table::<12>(),
     table::<13>(),
     table::<14>(),
+    table::<15>(),
 ];
 
 const fn table<const N: usize>() -> tzram_zcomp_ops {

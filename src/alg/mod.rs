@@ -87,17 +87,9 @@ pub static DRIVERS: &[Driver] = &[
     #[cfg(target_arch = "aarch64")]
     tzp_driver(c"tzp-neon", 200, Backend::Neon),
     tzp_driver(c"tzp-generic", 100, Backend::Scalar),
-    Driver {
-        alg: c"zstd",
-        name: c"zstd-generic",
-        priority: 100,
-        backend: Backend::Scalar,
-        codec: Codec::Zstd,
-        built: true,
-        min_level: zstd::MIN_LEVEL,
-        max_level: zstd::MAX_LEVEL,
-        default_level: zstd::DEFAULT_LEVEL,
-    },
+    #[cfg(target_arch = "x86_64")]
+    zstd_driver(c"zstd-avx2", 200, Backend::Avx2),
+    zstd_driver(c"zstd-generic", 100, Backend::Scalar),
     Driver {
         alg: c"zstd",
         name: c"zstd-libzstd",
@@ -123,6 +115,21 @@ const fn lz4_driver(name: &'static CStr, priority: i32, backend: Backend) -> Dri
         min_level: lz4::MIN_LEVEL,
         max_level: lz4::MAX_LEVEL,
         default_level: lz4::DEFAULT_LEVEL,
+    }
+}
+
+/// A driver of Zstandard: likewise.
+const fn zstd_driver(name: &'static CStr, priority: i32, backend: Backend) -> Driver {
+    Driver {
+        alg: c"zstd",
+        name,
+        priority,
+        backend,
+        codec: Codec::Zstd,
+        built: true,
+        min_level: zstd::MIN_LEVEL,
+        max_level: zstd::MAX_LEVEL,
+        default_level: zstd::DEFAULT_LEVEL,
     }
 }
 

@@ -6,10 +6,11 @@ use crate::base::{Backend, Error};
 use crate::kernel::lz4_encode::lanes::Pace;
 use crate::kernel::lz4_encode::{History, chain};
 use crate::kernel::table::Kernels;
+use crate::kernel::zstd_encode::{literals, sequences};
 pub use crate::kernel::zstd_huff_decode::Streams;
 use crate::kernel::zstd_match::{DenseTables, Found, Job, Parse};
 pub use crate::kernel::zstd_seq_decode::Sequences;
-use crate::kernel::zstd_seq_encode::{Codes, SeqTable};
+use crate::kernel::zstd_seq_encode::Tables;
 
 /// A kernel table, and whether this CPU runs it.
 type Entry = (&'static Kernels, fn() -> bool);
@@ -103,34 +104,29 @@ impl Table {
         unsafe { (self.0.zstd_match_dense)(job, tables, parse) }
     }
 
-    /// Returns the length of one Huffman stream: [`crate::kernel::zstd_huff_encode::one_stream`].
-    pub fn zstd_huff_encode_one(self, src: &[u8], codes: &[u16; 256], dst: &mut [u8]) -> usize {
+    /// Writes the literals section of a block: [`crate::kernel::zstd_encode::literals::write`].
+    pub fn zstd_literals(
+        self,
+        effort: literals::Effort,
+        literals: &[u8],
+        prior: Option<&[u16; 256]>,
+        codes: &mut [u16; 256],
+        dst: &mut [u8],
+    ) -> literals::Section {
         // SAFETY: `self` exists only where the CPU runs the table (I).
-        unsafe { (self.0.zstd_huff_encode_one)(src, codes, dst) }
-    }
-
-    /// Returns the length of four Huffman streams: [`crate::kernel::zstd_huff_encode::four_streams`].
-    pub fn zstd_huff_encode_four(self, src: &[u8], codes: &[u16; 256], dst: &mut [u8]) -> usize {
-        // SAFETY: `self` exists only where the CPU runs the table (I).
-        unsafe { (self.0.zstd_huff_encode_four)(src, codes, dst) }
-    }
-
-    /// Turns sequences into codes and extra bits: [`crate::kernel::zstd_seq_encode::codes`].
-    pub fn zstd_seq_codes(self, sequences: &mut [u64], codes: &mut Codes<'_>, repeats: &mut [u32; 3]) {
-        // SAFETY: `self` exists only where the CPU runs the table (I).
-        unsafe { (self.0.zstd_seq_codes)(sequences, codes, repeats) }
+        unsafe { (self.0.zstd_literals)(effort, literals, prior, codes, dst) }
     }
 
     /// Returns the length of the bit stream of a block's sequences: [`crate::kernel::zstd_seq_encode::encode`].
-    pub fn zstd_seq_encode(
-        self,
-        tables: &[SeqTable<'_>; 3],
-        [ll, of, ml]: [&[u8]; 3],
-        extra: &[u64],
-        dst: &mut [u8],
-    ) -> usize {
+    pub fn zstd_bits(self, tables: &Tables, codes: &[u32], extra: &[u64], dst: &mut [u8]) -> usize {
         // SAFETY: `self` exists only where the CPU runs the table (I).
-        unsafe { (self.0.zstd_seq_encode)(tables, ll, of, ml, extra, dst) }
+        unsafe { (self.0.zstd_bits)(tables, codes, extra, dst) }
+    }
+
+    /// Makes the tables of a block's sequences: [`crate::kernel::zstd_encode::sequences::write`].
+    pub fn zstd_sequences(self, job: &mut sequences::Job<'_>, dst: &mut [u8]) -> sequences::Section {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.zstd_sequences)(job, dst) }
     }
 
     /// [`crate::kernel::lz4_encode::fast::encode`].

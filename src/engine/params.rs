@@ -133,7 +133,7 @@ mod tests {
             assert_eq!(choose("tzp-avx512", None, Some(Backend::Avx2)), Err(Error::Invalid));
         }
         assert_eq!(choose("lz4", None, Some(Backend::Scalar)), Ok("lz4-generic"));
-        assert_eq!(choose("zstd", Some(3), None), Ok("zstd-generic"));
+        assert_eq!(choose("zstd", Some(3), Some(Backend::Scalar)), Ok("zstd-generic"));
         assert_eq!(choose("zstd-generic", Some(19), None), Err(Error::Invalid));
         assert_eq!(choose("zstd", Some(23), None), Err(Error::Invalid));
         assert_eq!(choose("tzp", None, Some(Backend::Scalar)), Ok("tzp-generic"));

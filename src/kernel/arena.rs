@@ -7,7 +7,7 @@
 use core::marker::PhantomData;
 use core::mem::{align_of, size_of};
 
-/// An integer type of which every bit pattern is a value.
+/// A type of which every bit pattern is a value: integers, and structures of them.
 pub trait Plain: Copy + sealed::Sealed {}
 mod sealed {
     pub trait Sealed {}
@@ -15,7 +15,7 @@ mod sealed {
 macro_rules! plain {
     ($($t:ty),*) => { $(impl sealed::Sealed for $t {} impl Plain for $t {})* };
 }
-plain!(u8, u16, u32, u64);
+plain!(u8, u16, u32, u64, super::zstd_encode::sequences::Slots);
 
 /// Bytes of a cache line.
 const LINE: usize = 64;

@@ -1,5 +1,9 @@
 //! A stream of bits, lowest first, as the entropy stages of Zstandard write it (RFC 8878, section 4.1).
 
+use core::marker::PhantomData;
+
+use super::word::store64;
+
 /// Writes bits into a slice and goes on counting when the slice is full, so that a caller learns the true length of what
 /// did not fit.
 pub struct BitWriter<'d> {
@@ -65,6 +69,78 @@ impl<'d> BitWriter<'d> {
         self.flush();
         self.push(1, 1);
         self.finish()
+    }
+}
+
+/// What the loops write bits to: a [`BitWriter`], or a [`Roomy`] one where the room is known to suffice.
+pub trait Bits {
+    /// [`BitWriter::push`].
+    fn push(&mut self, value: u64, count: u32);
+    /// [`BitWriter::flush`].
+    fn flush(&mut self);
+}
+
+impl Bits for BitWriter<'_> {
+    #[inline(always)]
+    fn push(&mut self, value: u64, count: u32) {
+        BitWriter::push(self, value, count);
+    }
+    #[inline(always)]
+    fn flush(&mut self) {
+        BitWriter::flush(self);
+    }
+}
+
+/// Writes bits to room that suffices: nothing but the place of the next byte is kept below a bound, so that all stays in registers.
+pub struct Roomy<'d> {
+    to: *mut u8,
+    at: usize,
+    /// The last place that 8 bytes follow.
+    last: usize,
+    bits: u64,
+    held: u32,
+    room: PhantomData<&'d mut [u8]>,
+}
+
+impl<'d> Roomy<'d> {
+    /// Bytes of room beyond those of the stream, at least.
+    pub const SLACK: usize = 8;
+
+    /// Starts at the first byte of `dst`. The stream is as [`BitWriter`] writes it if it has SLACK bytes less than `dst` or fewer.
+    ///
+    /// # Panics
+    /// If `dst` is shorter than that.
+    #[inline(always)]
+    pub fn new(dst: &'d mut [u8]) -> Self {
+        assert!(dst.len() >= Self::SLACK);
+        Roomy { to: dst.as_mut_ptr(), at: 0, last: dst.len() - 8, bits: 0, held: 0, room: PhantomData }
+    }
+
+    /// [`BitWriter::finish_backward`].
+    #[inline(always)]
+    pub fn finish_backward(mut self) -> usize {
+        self.flush();
+        self.push(1, 1);
+        self.flush();
+        self.at + usize::from(self.held > 0)
+    }
+}
+
+impl Bits for Roomy<'_> {
+    #[inline(always)]
+    fn push(&mut self, value: u64, count: u32) {
+        debug_assert!(self.held + count <= 64 && count < 64 && value >> count == 0);
+        self.bits |= value << self.held;
+        self.held += count;
+    }
+    #[inline(always)]
+    fn flush(&mut self) {
+        debug_assert!(self.held < 64);
+        // SAFETY: `at` is at most `last`, which 8 bytes of the room follow (D).
+        unsafe { store64(self.to.add(self.at), self.bits) };
+        self.at = (self.at + (self.held >> 3) as usize).min(self.last);
+        self.bits >>= self.held & !7;
+        self.held &= 7;
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::lz4_encode::lanes::Pace;
 use super::lz4_encode::{History, chain};
+use super::zstd_encode::{literals, sequences};
 use super::zstd_huff_decode::Streams;
 use super::zstd_match::{DenseTables, Found, Job, Parse};
 use super::zstd_seq_decode::Sequences;
-use super::zstd_seq_encode::{Codes, SeqTable};
+use super::zstd_seq_encode::Tables;
 use crate::base::{Backend, Error};
 
 /// The encoders have these arguments: scratch, the setting, the dictionary, the input, the room for the block; they return
@@ -19,11 +20,20 @@ pub type Lz4EncodeChain = unsafe fn(&mut [u64], chain::Effort, History<'_>, &[u8
 pub type Lz4EncodeOptimal = unsafe fn(scratch: &mut [u64], ways: usize, src: &[u8], dst: &mut [u8]) -> Option<usize>;
 /// See [`super::lz4_decode::decode`].
 pub type Lz4Decode = unsafe fn(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Result<usize, Error>;
-/// See [`super::zstd_seq_encode::encode`].
-pub type SeqEncode =
-    unsafe fn(tables: &[SeqTable<'_>; 3], ll: &[u8], of: &[u8], ml: &[u8], extra: &[u64], dst: &mut [u8]) -> usize;
+/// See [`super::zstd_encode::literals::write`].
+pub type ZstdLiterals = unsafe fn(
+    effort: literals::Effort,
+    literals: &[u8],
+    prior: Option<&[u16; 256]>,
+    codes: &mut [u16; 256],
+    dst: &mut [u8],
+) -> literals::Section;
+/// See [`super::zstd_encode::sequences::write`].
+pub type ZstdSequences = unsafe fn(job: &mut sequences::Job<'_>, dst: &mut [u8]) -> sequences::Section;
 /// The type of [`super::zstd_huff_decode::decode`].
 pub type ZstdHuffDecode = unsafe fn(table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool;
+/// See [`super::zstd_seq_encode::encode`].
+pub type ZstdBits = unsafe fn(tables: &Tables, codes: &[u32], extra: &[u64], dst: &mut [u8]) -> usize;
 
 /// See [`super::tzp_encode::encode`].
 pub type TzpEncode = unsafe fn(&mut [u64], enough: usize, unit: &[u8], page: usize, dst: &mut [u8]) -> Option<usize>;
@@ -52,14 +62,12 @@ pub struct Kernels {
     pub zstd_match_fast: unsafe fn(job: &Job<'_>, key: u32, table: &mut [u16], parse: Parse<'_>) -> Found,
     /// [`super::zstd_match::dense`].
     pub zstd_match_dense: unsafe fn(job: &Job<'_>, tables: DenseTables<'_>, parse: Parse<'_>) -> Found,
-    /// [`super::zstd_huff_encode::one_stream`].
-    pub zstd_huff_encode_one: unsafe fn(src: &[u8], codes: &[u16; 256], dst: &mut [u8]) -> usize,
-    /// [`super::zstd_huff_encode::four_streams`].
-    pub zstd_huff_encode_four: unsafe fn(src: &[u8], codes: &[u16; 256], dst: &mut [u8]) -> usize,
-    /// [`super::zstd_seq_encode::codes`].
-    pub zstd_seq_codes: unsafe fn(sequences: &mut [u64], codes: &mut Codes<'_>, repeats: &mut [u32; 3]),
-    /// [`super::zstd_seq_encode::encode`].
-    pub zstd_seq_encode: SeqEncode,
+    /// [`super::zstd_encode::literals::write`].
+    pub zstd_literals: ZstdLiterals,
+    /// [`super::zstd_encode::sequences::write`].
+    pub zstd_sequences: ZstdSequences,
+    /// [`super::zstd_seq_encode::encode`], a kernel of its own since its loop needs all registers.
+    pub zstd_bits: ZstdBits,
     /// [`super::lz4_encode::fast::encode`].
     pub lz4_encode_fast: Lz4Encode<u32>,
     /// [`super::lz4_encode::lanes::encode`], where there are vectors: without, a greedy search is faster.
@@ -195,3 +203,44 @@ macro_rules! instantiate_lz4_optimal {
     };
 }
 pub(crate) use instantiate_lz4_optimal;
+
+/// Writes the shells of the entropy stage of the Zstandard encoder for an instruction set: `LITERALS`,
+/// `SEQUENCES` and `BITS`.
+macro_rules! instantiate_zstd_encode {
+    ($isa:ty, [$(#[$features:meta])*]) => {
+        $(#[$features])*
+        unsafe fn literals(
+            effort: crate::kernel::zstd_encode::literals::Effort,
+            literals: &[u8],
+            prior: Option<&[u16; 256]>,
+            codes: &mut [u16; 256],
+            dst: &mut [u8],
+        ) -> crate::kernel::zstd_encode::literals::Section {
+            crate::kernel::zstd_encode::literals::write(effort, literals, prior, codes, dst)
+        }
+        $(#[$features])*
+        unsafe fn sequences(
+            job: &mut crate::kernel::zstd_encode::sequences::Job<'_>,
+            dst: &mut [u8],
+        ) -> crate::kernel::zstd_encode::sequences::Section {
+            // SAFETY: this shell enables the features of the instruction set (I).
+            unsafe { crate::kernel::zstd_encode::sequences::write::<$isa>(job, dst) }
+        }
+        $(#[$features])*
+        unsafe fn bits(
+            tables: &crate::kernel::zstd_seq_encode::Tables,
+            codes: &[u32],
+            extra: &[u64],
+            dst: &mut [u8],
+        ) -> usize {
+            crate::kernel::zstd_seq_encode::encode(tables, codes, extra, dst)
+        }
+        /// The bit stream of sequences.
+        pub const BITS: crate::kernel::table::ZstdBits = bits;
+        /// The literals section.
+        pub const LITERALS: crate::kernel::table::ZstdLiterals = literals;
+        /// What precedes it in the sequences section.
+        pub const SEQUENCES: crate::kernel::table::ZstdSequences = sequences;
+    };
+}
+pub(crate) use instantiate_zstd_encode;

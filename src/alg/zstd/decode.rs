@@ -29,6 +29,7 @@ use crate::base::format::zstd::{BLOCK_COMPRESSED, BLOCK_MAX, BLOCK_RAW, FIRST_RE
 use crate::base::hash::xxh64;
 use crate::dispatch::{Sequences, Table};
 use crate::kernel::arena::Arena;
+use crate::kernel::phases::{Moment, Phase};
 use crate::kernel::zstd_seq_decode::{LENGTHS_TABLE, OFFSETS_TABLE, SLACK};
 
 /// Words of the decoding tables.
@@ -188,9 +189,12 @@ impl Decoder<'_, '_> {
             return Err(Error::Corrupt);
         }
         let block = &src[..size];
+        let moment = Moment::now();
         let literals = self.literals.decode(block, block_max, dst.len() - at)?;
+        let moment = moment.ends(Phase::ReadLiterals);
         let section = &block[literals.section_len..];
         let (count, header_len) = self.tables.read_header(section)?;
+        let moment = moment.ends(Phase::ReadTables);
         let mut job = Sequences {
             count,
             bits: &section[header_len..],
@@ -208,6 +212,7 @@ impl Decoder<'_, '_> {
             at,
         };
         let end = self.table.zstd_seq_decode(&mut job, dst)?;
+        moment.ends(Phase::Execute);
         self.repeats = job.repeats;
         if end - at > block_max { Err(stricter(Stricter::BlockSize)) } else { Ok(end) }
     }

@@ -5,16 +5,17 @@
 
 use super::dict::Dict;
 use super::encode_dict::{EncodeDict, Tables};
-use super::encode_literals::{self, Effort, put};
-use super::encode_sequences::{self, Input, Slot};
-use super::fse_encode::{Priced, STATES};
 use super::{DEFAULT_LEVEL, Format, MAX_LEVEL, MIN_LEVEL};
 use crate::base::Error;
 use crate::base::format::zstd::{BLOCK_COMPRESSED, BLOCK_RAW, BLOCK_RLE, FIRST_REPEATS, MAGIC, MODE_FSE, MODE_REPEAT};
 use crate::dispatch::Table;
 use crate::kernel::arena::Arena;
+use crate::kernel::phases::{Moment, Phase};
+use crate::kernel::zstd_encode::codes::GROUP;
+use crate::kernel::zstd_encode::fse::Priced;
+use crate::kernel::zstd_encode::literals::{Effort, put};
+use crate::kernel::zstd_encode::sequences::{self, Slots};
 use crate::kernel::zstd_match::{DenseTables, Job, LITERALS_SLACK, MIN_MATCH, Parse, WINDOW};
-use crate::kernel::zstd_seq_encode::{Codes, SYMBOLS};
 
 /// Bytes of a block before it is compressed.
 const BLOCK: usize = 1 << 16;
@@ -38,6 +39,8 @@ enum Finder {
 struct Level {
     finder: Finder,
     effort: Effort,
+    /// [`sequences::Job::margin`].
+    margin: u32,
 }
 
 /// Literals below this number are one stream: four cost 8 bytes more and are faster to decode.
@@ -50,6 +53,13 @@ const FOUR_STREAMS: usize = 512;
 const fn level_of(level: i32) -> Level {
     let huffman = level >= -1;
     let four_streams = if level >= 3 { 1024 } else { FOUR_STREAMS };
+    let margin = match level {
+        ..=-2 => 24,
+        -1 => 16,
+        0 | 1 => 8,
+        2 => 4,
+        _ => 0,
+    };
     let finder = match level {
         ..=-5 => Finder::Fast { key: 6, step: 4 },
         -4 => Finder::Fast { key: 6, step: 3 },
@@ -60,7 +70,7 @@ const fn level_of(level: i32) -> Level {
         2 => Finder::Dense { look: 0 },
         _ => Finder::Dense { look: 1 },
     };
-    Level { finder, effort: Effort { huffman, four_streams } }
+    Level { finder, effort: Effort { huffman, four_streams }, margin }
 }
 
 /// Log2 of the entries of a hash table: one for each byte of the block, within limits.
@@ -86,16 +96,14 @@ pub fn bound(len: usize) -> usize {
 /// Returns the 8-byte words of scratch that [`compress`] needs at `level` for sources of up to `max_len` bytes.
 pub fn encode_words(max_len: usize, level: i32) -> usize {
     let block = max_len.min(BLOCK);
-    let sequences = block / MIN_MATCH + 1;
+    let sequences = (block / MIN_MATCH + 1).next_multiple_of(GROUP);
     let [short, long] = table_lens(level_of(level).finder, block);
-    let slot = Arena::words_for::<u16>(STATES) + Arena::words_for::<u64>(SYMBOLS) + Arena::words_for::<u16>(SYMBOLS);
     Arena::words_for::<u16>(short)
         + Arena::words_for::<u16>(long)
         + Arena::words_for::<u64>(sequences)
-        + 3 * Arena::words_for::<u8>(sequences)
+        + Arena::words_for::<u32>(sequences)
         + Arena::words_for::<u8>(block + LITERALS_SLACK)
-        + 6 * slot
-        + Arena::words_for::<u8>(STATES)
+        + 2 * Arena::words_for::<Slots>(1)
         + 2 * Arena::words_for::<u16>(256)
 }
 
@@ -113,11 +121,10 @@ struct State<'s> {
     short: &'s mut [u16],
     long: &'s mut [u16],
     sequences: &'s mut [u64],
-    codes: [&'s mut [u8]; 3],
+    codes: &'s mut [u32],
     literals: &'s mut [u8],
-    cells: &'s mut [u8; STATES],
-    slots: [Slot<'s>; 3],
-    slots_before: [Slot<'s>; 3],
+    slots: &'s mut Slots,
+    slots_before: &'s mut Slots,
     fse_prior: [Prior; 3],
     tree: &'s mut [u16; 256],
     tree_before: &'s mut [u16; 256],
@@ -132,27 +139,29 @@ fn take<'s, T: crate::kernel::arena::Plain, const N: usize>(arena: &mut Arena<'s
     }
 }
 
+/// Takes one element.
+fn take_one<'s, T: crate::kernel::arena::Plain>(arena: &mut Arena<'s>) -> &'s mut T {
+    let [one] = take::<T, 1>(arena);
+    one
+}
+
 impl<'s> State<'s> {
     fn new(scratch: &'s mut [u64], finder: Finder, dict: Option<&EncodeDict>, len: usize) -> Self {
         let block = len.min(BLOCK);
-        let count = block / MIN_MATCH + 1;
+        let count = (block / MIN_MATCH + 1).next_multiple_of(GROUP);
         let mut arena = Arena::new(scratch);
         let [short, long] = table_lens(finder, block).map(|len| arena.take::<u16>(len));
         short.fill(0);
         long.fill(0);
-        let mut slot =
-            || Slot { states: arena.take(STATES), symbols: take(&mut arena), cost: take(&mut arena), log: 0 };
-        let slots = [slot(), slot(), slot()];
-        let slots_before = [slot(), slot(), slot()];
+        let (slots, slots_before) = (take_one(&mut arena), take_one(&mut arena));
         let from = if dict.is_some_and(|d| d.tables().is_some()) { Prior::Dictionary } else { Prior::Nowhere };
         State {
             repeats: dict.map_or(FIRST_REPEATS, EncodeDict::repeats),
             short,
             long,
             sequences: arena.take(count),
-            codes: [arena.take(count), arena.take(count), arena.take(count)],
+            codes: arena.take(count),
             literals: arena.take(block + LITERALS_SLACK),
-            cells: take(&mut arena),
             slots,
             slots_before,
             fse_prior: [from; 3],
@@ -295,39 +304,51 @@ fn compress_block(
     dst: &mut [u8],
 ) -> Option<usize> {
     let parse = Parse { sequences: state.sequences, literals: state.literals };
+    let moment = Moment::now();
     let found = match level.finder {
         Finder::Fast { key, .. } => table.zstd_match_fast(job, key, state.short, parse),
         Finder::Dense { .. } => {
             table.zstd_match_dense(job, DenseTables { short: state.short, long: state.long }, parse)
         }
     };
-    let sequences = &mut state.sequences[..found.sequences];
-    let mut repeats = job.repeats;
-    let mut counts = [[0; SYMBOLS]; 3];
-    let [ll, of, ml] = &mut state.codes;
-    let (ll, of, ml) = (&mut ll[..found.sequences], &mut of[..found.sequences], &mut ml[..found.sequences]);
-    table.zstd_seq_codes(sequences, &mut Codes { ll, ml, of, counts: &mut counts }, &mut repeats);
-
+    moment.ends(Phase::Match);
     let prior_tree = match (state.tree_prior, dict) {
         (Prior::Block, _) => Some(&*state.tree_before),
         (Prior::Dictionary, Some(tables)) => Some(&tables.codes),
         _ => None,
     };
     let literals = &state.literals[..found.literals];
-    let first = encode_literals::write(table, level.effort, literals, prior_tree, state.tree, dst);
+    let first = table.zstd_literals(level.effort, literals, prior_tree, state.tree, dst);
     let rest = dst.get_mut(first.len..)?;
 
     let prior = |kind: usize| -> Option<Priced<'_>> {
         match (state.fse_prior[kind], dict) {
-            (Prior::Block, _) => Some(state.slots_before[kind].view()),
+            (Prior::Block, _) => Some(state.slots_before.view(kind)),
             (Prior::Dictionary, Some(tables)) => Some(tables.fse[kind].view()),
             _ => None,
         }
     };
     let prior = [prior(0), prior(1), prior(2)];
-    let input = Input { extra: sequences, codes: [ll, of, ml], counts: &counts };
-    let second = encode_sequences::write(table, &input, prior, &mut state.slots, state.cells, rest);
-    if second.len > rest.len() {
+    let mut job = sequences::Job {
+        sequences: state.sequences,
+        count: found.sequences,
+        codes: state.codes,
+        repeats: job.repeats,
+        prior,
+        slots: state.slots,
+        margin: level.margin,
+        goes_on: job.end < job.src.len(),
+    };
+    let second = table.zstd_sequences(&mut job, rest);
+    let repeats = job.repeats;
+    let mut len = first.len + second.len;
+    if found.sequences != 0 {
+        let (codes, extra) = (&state.codes[..found.sequences], &state.sequences[..found.sequences]);
+        let moment = Moment::now();
+        len += table.zstd_bits(&state.slots.tables, codes, extra, dst.get_mut(len..)?);
+        moment.ends(Phase::Sequences);
+    }
+    if len > dst.len() {
         return None;
     }
 
@@ -337,16 +358,11 @@ fn compress_block(
         state.tree_prior = Prior::Block;
     }
     if found.sequences != 0 {
-        for kind in 0..3 {
-            match second.modes[kind] {
-                MODE_FSE => {
-                    core::mem::swap(&mut state.slots[kind], &mut state.slots_before[kind]);
-                    state.fse_prior[kind] = Prior::Block;
-                }
-                MODE_REPEAT => {}
-                _ => state.fse_prior[kind] = Prior::Nowhere,
-            }
+        core::mem::swap(&mut state.slots, &mut state.slots_before);
+        for (prior, mode) in state.fse_prior.iter_mut().zip(second.modes) {
+            // A table that is repeated is among the block's own.
+            *prior = if mode == MODE_FSE || mode == MODE_REPEAT { Prior::Block } else { Prior::Nowhere };
         }
     }
-    Some(first.len + second.len)
+    Some(len)
 }

@@ -1,14 +1,14 @@
 //! A dictionary prepared for the encoder: its content, an index of it, and its tables (RFC 8878, section 5).
 
 use super::dict::{Norm, Parsed};
-use super::fse_encode::FixedTable;
-use super::huff_encode::Lengths;
 use crate::base::Error;
 use crate::base::format::zstd::{FIRST_REPEATS, HUFF_MAX_BITS};
+use crate::kernel::zstd_encode::fse::{FixedTable, STATES};
+use crate::kernel::zstd_encode::tree::Lengths;
 use crate::kernel::zstd_match::{self, History, KEY, LONG_KEY};
 
 impl<const N: usize> Norm<N> {
-    fn table(&self) -> FixedTable {
+    fn table(&self) -> FixedTable<STATES> {
         FixedTable::new(&self.norm[..=self.max_symbol.min(N - 1)], self.log)
     }
 }
@@ -21,7 +21,7 @@ pub struct Tables {
     /// Huffman codes, each above 4 bits of its length.
     pub codes: [u16; 256],
     /// FSE tables of literals length, offset and match length.
-    pub fse: [FixedTable; 3],
+    pub fse: [FixedTable<STATES>; 3],
 }
 
 /// A dictionary as the encoder uses it; immutable, so any number of threads may share it.

@@ -2,10 +2,13 @@
 
 use super::dict::Dict;
 use super::encode::{bound, compress, encode_words};
-use super::{Format, MAX_LEVEL, MIN_LEVEL, fse_encode, huff_encode};
+use super::{Format, MAX_LEVEL, MIN_LEVEL};
 use crate::base::Error;
 use crate::base::format::zstd::{DICT_MAGIC, MAGIC};
+use crate::base::format::zstd_presets;
 use crate::dispatch::Table;
+use crate::kernel::zstd_encode::fse::{self, Counts, mask_of};
+use crate::kernel::zstd_encode::tree;
 use std::collections::BTreeSet;
 use zstd_sys::ZSTD_dParameter::ZSTD_d_experimentalParam1 as ZSTD_D_FORMAT;
 
@@ -75,7 +78,7 @@ fn encode(level: i32, dict: Option<&Dict>, format: Format, src: &[u8]) -> Vec<u8
 }
 
 /// libzstd's decoder; `dict` empty for none.
-fn decode(frame: &[u8], len: usize, dict: &[u8], format: Format) -> Result<Vec<u8>, String> {
+pub fn decode(frame: &[u8], len: usize, dict: &[u8], format: Format) -> Result<Vec<u8>, String> {
     let mut out = vec![0u8; len + 1];
     // SAFETY: plain calls of the C library on buffers that live here; the context is freed once.
     unsafe {
@@ -174,22 +177,24 @@ impl Census {
 fn formatted_dictionary(content: &[u8]) -> Vec<u8> {
     let mut counts = [1u32; 256];
     content.iter().for_each(|&b| counts[usize::from(b)] += 8);
-    let tree = huff_encode::lengths(&counts, 11);
+    let (lengths, _) = tree::lengths(&counts, counts.iter().sum(), 11);
     let mut out = [DICT_MAGIC.to_le_bytes(), 0x1234_5678u32.to_le_bytes()].concat();
-    let mut description = [0; huff_encode::DESCRIPTION_MAX];
-    let len = huff_encode::describe(&tree, &mut description).unwrap();
+    let mut description = [0; tree::DESCRIPTION_MAX];
+    let len = tree::describe(&lengths, &mut description).unwrap();
     out.extend_from_slice(&description[..len]);
     let (mut of, mut ml, mut ll) = ([0i16; 32], [0i16; 53], [0i16; 36]);
-    let falling = |n: usize| (0..n).map(|i| 4000 / (i as u32 + 2).pow(2) + 1).collect::<Vec<_>>();
+    let falling = |n: usize| core::array::from_fn(|i| if i < n { 4000 / (i as u16 + 2).pow(2) + 1 } else { 0 });
     let mut tables: [(&mut [i16], u32, usize); 3] = [(&mut of, 7, 18), (&mut ml, 8, 53), (&mut ll, 8, 36)];
     for (norm, log, used) in &mut tables {
         let counts = falling(*used);
-        fse_encode::normalise(&counts, counts.iter().sum(), *log, &mut norm[..*used]);
+        let counts = Counts { of: counts, used: mask_of(&counts), total: counts.iter().map(|&c| u32::from(c)).sum() };
+        let mut cells = [0; 64];
+        fse::normalise(&counts, *log, &mut cells);
+        norm.iter_mut().zip(cells).for_each(|(norm, n)| *norm = n as i16);
         // A probability below one takes the cell of a probability of one.
         let rare = norm.iter().rposition(|&n| n == 1).unwrap();
         norm[rare] = -1;
-        let mut header = [0; fse_encode::HEADER_MAX];
-        let len = fse_encode::write_header(&norm[..*used], *log, &mut header);
+        let (header, len) = zstd_presets::description::<{ fse::HEADER_MAX }>(norm, *log);
         out.extend_from_slice(&header[..len]);
     }
     let repeats = [24u32, 100, 7];

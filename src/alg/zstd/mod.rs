@@ -1,24 +1,22 @@
 //! The Zstandard format (RFC 8878).
 //!
 //! - `frame`: headers of frames and blocks; `decode`: the loop over them; `encode`: the frames that we write
-//! - `literals`, `sequences`, `encode_literals`, `encode_sequences`: the two sections of a compressed block
-//! - `huff_decode`, `fse_decode`, `huff_encode`, `fse_encode`: entropy tables
+//! - `literals`, `sequences`: the two sections of a compressed block, decoding side; the encoding side is a kernel
+//! - `huff_decode`, `fse_decode`: entropy tables
 //! - `dict`, `encode_dict`: dictionaries
 
 mod decode;
 pub mod dict;
 mod encode;
 mod encode_dict;
-mod encode_literals;
-mod encode_sequences;
 #[cfg(test)]
 mod encode_tests;
 pub mod frame;
 mod fse_decode;
-mod fse_encode;
 mod huff_decode;
-mod huff_encode;
 mod literals;
+#[cfg(test)]
+mod presets_tests;
 #[cfg(test)]
 pub mod reference;
 mod sequences;

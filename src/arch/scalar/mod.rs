@@ -2,6 +2,7 @@
 
 mod lz4;
 mod tzp;
+mod zstd;
 
 #[cfg(target_arch = "x86_64")]
 pub(in crate::arch) use tzp::{ONES, bytes, equal_bytes};
@@ -57,10 +58,9 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     zstd_seq_decode: crate::kernel::zstd_seq_decode::execute,
     zstd_match_fast: crate::kernel::zstd_match::fast,
     zstd_match_dense: crate::kernel::zstd_match::dense,
-    zstd_huff_encode_one: crate::kernel::zstd_huff_encode::one_stream,
-    zstd_huff_encode_four: crate::kernel::zstd_huff_encode::four_streams,
-    zstd_seq_codes: crate::kernel::zstd_seq_encode::codes,
-    zstd_seq_encode: crate::kernel::zstd_seq_encode::encode,
+    zstd_literals: zstd::LITERALS,
+    zstd_sequences: zstd::SEQUENCES,
+    zstd_bits: zstd::BITS,
     lz4_encode_fast: crate::kernel::lz4_encode::fast::encode,
     lz4_encode_dense: crate::kernel::lz4_encode::dense::encode,
     lz4_encode_chain: crate::kernel::lz4_encode::chain::encode,

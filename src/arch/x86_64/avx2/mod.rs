@@ -1,8 +1,9 @@
-//! AVX2 with BMI1, BMI2, LZCNT and POPCNT. The kernels of Zstandard, and LZ4's encoders with a
-//! dictionary, are inherited from the scalar table.
+//! AVX2 with BMI1, BMI2, LZCNT and POPCNT. LZ4's encoders with a dictionary are inherited
+//! from the scalar table.
 
 pub mod lz4;
 mod tzp;
+pub mod zstd;
 
 use core::arch::x86_64::{
     __m256i, _mm256_loadu_si256, _mm256_or_si256, _mm256_set1_epi64x, _mm256_storeu_si256, _mm256_testz_si256,
@@ -65,5 +66,8 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     lz4_decode: lz4::decode,
     tzp_encode: tzp::ENCODE,
     tzp_decode: tzp::DECODE,
+    zstd_literals: zstd::LITERALS,
+    zstd_sequences: zstd::SEQUENCES,
+    zstd_bits: zstd::BITS,
     ..scalar::TABLE
 };

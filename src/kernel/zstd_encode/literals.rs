@@ -1,9 +1,10 @@
 //! The literals section of a block (RFC 8878, section 3.1.1.3.1), in the cheapest of its four types.
 
-use super::huff_encode::{self, DESCRIPTION_MAX};
+use super::super::histogram::histogram;
+use super::super::phases::{Moment, Phase};
+use super::super::zstd_huff_encode::{self, JUMP_TABLE};
+use super::tree::{self, DESCRIPTION_MAX};
 use crate::base::format::zstd::{LITERALS_COMPRESSED, LITERALS_RAW, LITERALS_RLE, LITERALS_TREELESS};
-use crate::dispatch::Table;
-use crate::kernel::zstd_huff_encode::JUMP_TABLE;
 
 /// How hard to try.
 #[derive(Clone, Copy)]
@@ -29,8 +30,8 @@ pub struct Section {
 ///
 /// `prior` is the tree of the last block that had one, or the dictionary's; a new one is left in `codes`. Literals are
 /// at most 64 KiB.
+#[inline(always)]
 pub fn write(
-    table: Table,
     effort: Effort,
     literals: &[u8],
     prior: Option<&[u16; 256]>,
@@ -41,8 +42,9 @@ pub fn write(
     if !effort.huffman || n < TREE_LITERALS && (prior.is_none() || n < 2) {
         return plain(literals, dst);
     }
+    let moment = Moment::now();
     let mut counts = [0u32; 256];
-    table.histogram(literals, &mut counts);
+    histogram(literals, &mut counts);
     let top = counts.iter().copied().max().unwrap_or(0) as usize;
     // One value only, or values so even that a tree cannot pay for itself: the bound is zstd's.
     if top == n || (top <= (n >> 7) + 4 && prior.is_none() && n >= 64) {
@@ -53,17 +55,16 @@ pub fn write(
     let header = compressed_header_len(n);
     let plain_len = plain_header_len(n) + n;
 
-    let treeless = prior.and_then(|codes| huff_encode::cost_of(&counts, codes));
+    let treeless = prior.and_then(|codes| tree::cost_of(&counts, codes));
     let treeless_len = treeless.map_or(usize::MAX, |bits| header + extra + (bits / 8) as usize);
     let limit = match n {
         0..=2047 => 9,
         2048..=16383 => 10,
         _ => 11,
     };
-    let tree = huff_encode::lengths(&counts, limit);
+    let (tree, bits) = tree::lengths(&counts, n as u32, limit);
     let mut description = [0; DESCRIPTION_MAX];
-    let described = huff_encode::describe(&tree, &mut description);
-    let bits = tree.cost_of(&counts);
+    let described = tree::describe(&tree, &mut description);
     let own_len = described.map_or(usize::MAX, |len| header + len + extra + (bits / 8) as usize);
 
     let gain = (n >> 8) + 1;
@@ -79,11 +80,17 @@ pub fn write(
     };
     put(dst, header, description);
     let streams = dst.get_mut(header + description.len()..).unwrap_or_default();
+    let mut elements = [0; 256];
+    for (element, &code) in elements.iter_mut().zip(codes) {
+        *element = zstd_huff_encode::element(code);
+    }
+    let moment = moment.ends(Phase::Tree);
     let len = if four {
-        table.zstd_huff_encode_four(literals, codes, streams)
+        zstd_huff_encode::four_streams(literals, &elements, streams)
     } else {
-        table.zstd_huff_encode_one(literals, codes, streams)
+        zstd_huff_encode::one_stream(literals, &elements, streams)
     };
+    moment.ends(Phase::Literals);
     let len = description.len() + len;
     if header + len >= plain_len {
         return plain(literals, dst);

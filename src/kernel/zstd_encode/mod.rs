@@ -1,0 +1,24 @@
+//! The entropy stage of the Zstandard encoder: literals and sequences to the two sections of a compressed block.
+//!
+//! - `literals`, `tree`: Huffman-coded literals and the description of their tree
+//! - `sequences`, `codes`, `fse`, `presets`: codes of sequences, their tables, the bit stream
+
+pub mod codes;
+pub mod fse;
+pub mod literals;
+pub mod presets;
+pub mod sequences;
+pub mod tree;
+
+/// What the entropy stage needs from an instruction set.
+///
+/// Methods are `#[inline(always)]` without target features: they become instructions of the set only inside a shell that enables
+/// it (invariant I of [`crate::kernel`]), which is why each of them is unsafe. Every instruction set returns the same values.
+pub trait Isa {
+    /// Turns [`codes::GROUP`] packed sequences, with offset values in the place of distances, into codes and extra bits: see
+    /// [`codes::codes`].
+    ///
+    /// # Safety
+    /// Invariant I; so many elements are at `sequences` and `codes`.
+    unsafe fn codes(sequences: *mut u64, codes: *mut u32);
+}

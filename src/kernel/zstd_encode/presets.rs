@@ -1,0 +1,102 @@
+//! Ready-made tables of [`crate::base::format::zstd_presets`].
+
+use super::fse::{Counts, FixedTable, HEADER_MAX, cost_of};
+use crate::base::format::zstd_presets::{self as presets, COUNT, LOG, description};
+
+/// A table and its description.
+struct Preset {
+    table: FixedTable<64>,
+    header: [u8; presets::HEADER_MAX],
+    header_len: usize,
+}
+
+impl Preset {
+    const fn new(norm: &[i16]) -> Self {
+        let (header, header_len) = description(norm, LOG);
+        Preset { table: FixedTable::new(norm, LOG), header, header_len }
+    }
+}
+
+/// Literals lengths, offsets, match lengths, and weights of Huffman trees.
+static PRESETS: [[Preset; COUNT]; 4] = {
+    const fn all<const N: usize>(norms: &[[i16; N]; COUNT]) -> [Preset; COUNT] {
+        let mut all = [const { Preset { table: FixedTable::new(&[], LOG), header: [0; presets::HEADER_MAX], header_len: 0 } };
+            COUNT];
+        let mut i = 0;
+        while i < COUNT {
+            all[i] = Preset::new(&norms[i]);
+            i += 1;
+        }
+        all
+    }
+    [all(&presets::LL), all(&presets::OF), all(&presets::ML), all(&presets::WEIGHTS)]
+};
+/// The kind of the weights of a tree; those of sequences are in the order of their tables.
+pub const WEIGHTS: usize = 3;
+
+/// The table of a preset.
+#[inline(always)]
+pub fn of(kind: usize, preset: usize) -> &'static FixedTable<64> {
+    &PRESETS[kind][preset].table
+}
+
+/// Writes the description of a preset; returns its length.
+#[inline(always)]
+pub fn describe(kind: usize, preset: usize, header: &mut [u8; HEADER_MAX]) -> usize {
+    let preset = &PRESETS[kind][preset];
+    header[..presets::HEADER_MAX].copy_from_slice(&preset.header);
+    preset.header_len
+}
+
+/// Returns the preset that is shortest for `counts`, with its description, and the bits of both in 1/256; [`u32::MAX`] if none
+/// has a place for each symbol that occurs.
+#[inline(always)]
+pub fn cheapest(kind: usize, counts: &Counts) -> (usize, u32) {
+    #[cfg(test)]
+    OBSERVED.with_borrow_mut(|observed| observed.push((kind, counts.of)));
+    let mut best = (0, u32::MAX);
+    for (i, preset) in PRESETS[kind].iter().enumerate() {
+        let table = preset.table.view();
+        let cost = cost_of(counts, table.cost) + ((preset.header_len as u32) << 11);
+        let cost = if counts.used & !table.used == 0 { cost } else { u32::MAX };
+        if cost < best.1 {
+            best = (i, cost);
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+thread_local! {
+    /// What [`cheapest`] was called with on this thread: the tables that presets are made of.
+    pub static OBSERVED: core::cell::RefCell<Vec<(usize, [u16; 64])>> = const { core::cell::RefCell::new(Vec::new()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::zstd_seq_encode::SYMBOLS;
+    use super::super::fse::{self, mask_of};
+    use super::*;
+
+    #[test]
+    fn descriptions_are_those_that_an_encoder_of_the_distribution_writes() {
+        let all = [
+            presets::LL.map(|norm| norm.to_vec()),
+            presets::OF.map(|norm| norm.to_vec()),
+            presets::ML.map(|norm| norm.to_vec()),
+            presets::WEIGHTS.map(|norm| norm.to_vec()),
+        ];
+        for (kind, norms) in all.iter().enumerate() {
+            for (i, norm) in norms.iter().enumerate() {
+                let mut of = [0; SYMBOLS];
+                of.iter_mut().zip(norm).for_each(|(cells, &n)| *cells = n as u16);
+                assert_eq!(of.iter().sum::<u16>(), 1 << LOG, "cells of {kind} {i}");
+                let counts = Counts { of, used: mask_of(&of), total: 1 << LOG };
+                let (mut header, mut want) = ([0; HEADER_MAX], [0; HEADER_MAX]);
+                let (len, _) = fse::describe(&counts, &of, LOG, &mut want);
+                assert_eq!(describe(kind, i, &mut header), len);
+                assert_eq!(header[..len], want[..len]);
+            }
+        }
+    }
+}

@@ -9,7 +9,8 @@ use crate::codecs::{
     Codec, Liblz4, Lz4Flex, Memcpy, Snap, TruenoZram, backends, forced, lz4_levels, page, stream, stream_on,
 };
 use crate::common::{Random, corpus};
-use crate::measure::{GROUP, Row, Workload, against, chosen, group_of, median, now, rounds, row};
+use crate::crossed::{self, Maker};
+use crate::measure::{GROUP, Row, Workload, against, chosen, median, now, rounds, row};
 
 /// Peers that [`rows`] starts with.
 pub const PEERS: usize = 2;
@@ -49,117 +50,19 @@ pub fn rows_64k() -> Vec<Row> {
     chosen(rows, PEERS)
 }
 
-/// One decoder on the blocks of one maker.
-struct Reader {
-    maker: usize,
-    decoder: String,
-    codec: Box<dyn Codec>,
-    cold: Vec<f64>,
-    hot: Vec<f64>,
-}
-
-/// The blocks of one maker, a unit apart, and their lengths.
-struct Blocks {
-    name: String,
-    bytes: Vec<u8>,
-    lengths: Vec<usize>,
-}
-
-impl Blocks {
-    fn of(work: &Workload, name: String, mut maker: Box<dyn Codec>) -> Self {
-        let unit = work.unit;
-        let mut blocks =
-            Blocks { name, bytes: vec![0; work.order.len() * unit], lengths: vec![unit; work.order.len()] };
-        let mut out = vec![0; unit * 2];
-        for &i in &work.order {
-            if let Some(len) = maker.compress(work.unit_at(i), &mut out).filter(|&len| len < unit) {
-                blocks.bytes[i * unit..i * unit + len].copy_from_slice(&out[..len]);
-                blocks.lengths[i] = len;
-            }
-        }
-        blocks
-    }
-    fn at(&self, unit: usize, i: usize) -> &[u8] {
-        &self.bytes[i * unit..i * unit + self.lengths[i]]
-    }
-}
-
-/// Who decodes whose blocks, how fast: cold and hot as the tables of pages, on the pages that every maker shrinks.
+/// Who decodes whose blocks, how fast.
 pub fn decompression(work: &mut Workload) {
-    let unit = work.unit;
-    let mut makers = vec![Blocks::of(work, "liblz4 default".to_owned(), Box::new(Liblz4::Default))];
-    for level in some_levels().into_iter().filter(|&level| level > 0 && level != 3) {
-        makers.push(Blocks::of(work, format!("lz4 {level}"), stream("lz4", level)));
-    }
-    let order: Vec<usize> =
-        work.order.iter().copied().filter(|&i| makers.iter().all(|maker| maker.lengths[i] < unit)).collect();
-    let mut readers = Vec::new();
-    for maker in 0..makers.len() {
-        let mut add = |decoder: &str, codec: Box<dyn Codec>| {
-            readers.push(Reader { maker, decoder: decoder.to_owned(), codec, cold: Vec::new(), hot: Vec::new() });
-        };
-        add("liblz4", Box::new(Liblz4::Default));
-        for backend in backends() {
-            add(&format!("lz4 {}", backend.name()), stream_on("lz4", 1, backend));
-        }
-    }
-    let count = order.len() / GROUP * GROUP;
-    let mut back = vec![0; GROUP * unit];
-    for round in 0..=rounds() {
-        for turn in 0..readers.len() {
-            let at = (turn + round) % readers.len();
-            let reader = &mut readers[at];
-            let blocks = &makers[reader.maker];
-            work.evict();
-            let start = now();
-            for &i in &order[..count] {
-                reader.codec.decompress(blocks.at(unit, i), &mut back[..unit]);
-                if round == 0 {
-                    assert!(back[..unit] == *work.unit_at(i), "{} of {}: unit {i}", reader.decoder, blocks.name);
-                }
-            }
-            if round > 0 {
-                reader.cold.push((now() - start) / count as f64);
-            }
-        }
-        let mut times = vec![0.0; readers.len()];
-        for g in 0..count / GROUP {
-            for turn in 0..readers.len() {
-                let at = (turn + g + round) % readers.len();
-                let reader = &mut readers[at];
-                let blocks = &makers[reader.maker];
-                let group = &order[group_of(g, at, count / GROUP) * GROUP..][..GROUP];
-                for &i in group {
-                    black_box(blocks.at(unit, i).iter().step_by(64).fold(0, |sum, byte| sum ^ byte));
-                }
-                let start = now();
-                for (&i, back) in group.iter().zip(back.chunks_exact_mut(unit)) {
-                    reader.codec.decompress(blocks.at(unit, i), back);
-                }
-                times[at] += now() - start;
-            }
-        }
-        if round > 0 {
-            for (reader, time) in readers.iter_mut().zip(times) {
-                reader.hot.push(time / count as f64);
-            }
-        }
-    }
-    println!("\n### LZ4 decompression: {count} pages of {unit} bytes, {} rounds\n", rounds());
-    println!("x is speed against liblz4 on its own blocks.\n");
-    println!("| blocks of | decoder | cold ns | x | hot ns | x |");
-    println!("|---|---|--:|--:|--:|--:|");
-    for reader in &readers {
-        println!(
-            "| {} | {} | {:.0} | {:.2} | {:.0} | {:.2} |",
-            makers[reader.maker].name,
-            reader.decoder,
-            median(&reader.cold),
-            against(&reader.cold, &readers[0].cold),
-            median(&reader.hot),
-            against(&reader.hot, &readers[0].hot),
+    let levels = some_levels().into_iter().filter(|&level| level > 0 && level != 3);
+    let mut makers: Vec<Maker> = vec![("liblz4 default".to_owned(), Box::new(Liblz4::Default))];
+    makers.extend(levels.map(|level| (format!("lz4 {level}"), stream("lz4", level))));
+    let decoders = || {
+        let mut decoders: Vec<Maker> = vec![("liblz4".to_owned(), Box::new(Liblz4::Default))];
+        decoders.extend(
+            backends().into_iter().map(|backend| (format!("lz4 {}", backend.name()), stream_on("lz4", 1, backend))),
         );
-    }
+        decoders
+    };
+    crossed::decompression("LZ4", "liblz4 on its own blocks", work, makers, decoders);
 }
 
 /// What pages cost that end up raw: the codec gives up in time, and on none that liblz4 shrinks to three quarters.
@@ -219,35 +122,10 @@ pub fn early_stop(sets: &[corpus::Set]) {
     }
 }
 
-/// For every program: bytes of our levels against liblz4's, each page at most a page.
+/// For every program: bytes of our levels against liblz4's.
 pub fn programs(sets: &[corpus::Set]) {
-    println!("\n### LZ4 by program: size against liblz4's on pages of 4096 bytes that are not same-filled\n");
-    let levels = some_levels();
-    let names: Vec<String> = levels.iter().map(|level| format!("lz4 {level}")).collect();
-    println!("| program | pages | liblz4 bytes | {} |", names.join(" | "));
-    println!("|---|--:|--:|{}", "--:|".repeat(levels.len()));
-    let mut codecs: Vec<Box<dyn Codec>> = levels.iter().map(|&level| stream("lz4", level)).collect();
-    codecs.push(Box::new(Liblz4::Default));
-    let mut out = vec![0; 8192];
-    let mut worst = vec![(0.0, ""); levels.len()];
-    for set in sets {
-        let pages: Vec<&[u8]> = set.pages().filter(|page| !corpus::same_filled(page)).collect();
-        let mut total = |codec: &mut Box<dyn Codec>| -> usize {
-            pages.iter().map(|page| codec.compress(page, &mut out).unwrap_or(4096).min(4096)).sum()
-        };
-        let totals: Vec<usize> = codecs.iter_mut().map(&mut total).collect();
-        let theirs = totals[levels.len()];
-        let shares: Vec<f64> = totals[..levels.len()].iter().map(|&ours| ours as f64 / theirs.max(1) as f64).collect();
-        for (worst, &share) in worst.iter_mut().zip(&shares) {
-            if share > worst.0 {
-                *worst = (share, &set.name);
-            }
-        }
-        let shares: Vec<String> = shares.iter().map(|share| format!("{share:.4}")).collect();
-        println!("| {} | {} | {theirs} | {} |", set.name, pages.len(), shares.join(" | "));
-    }
-    let worst: Vec<String> = worst.iter().map(|(share, name)| format!("{share:.4} ({name})")).collect();
-    println!("| worst | | | {} |", worst.join(" | "));
+    let levels = some_levels().into_iter().map(|level| (format!("lz4 {level}"), stream("lz4", level))).collect();
+    crossed::programs("LZ4", ("liblz4", Box::new(Liblz4::Default)), levels, sets);
 }
 
 /// How long it takes to see that a page is not same-filled: the page path without room for an object, which ends right

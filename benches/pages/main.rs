@@ -17,8 +17,10 @@
 mod common;
 
 mod codecs;
+mod crossed;
 mod lz4;
 mod measure;
+mod zstd;
 
 use codecs::{Codec, Liblz4, Memcpy, backends, forced, libzstd, page, stream};
 use common::{corpus, reference, stack};
@@ -38,12 +40,9 @@ fn rows(unit: usize, dense: bool) -> Vec<Row> {
     if dense {
         rows.push(row("liblz4 HC 9", 1, Box::new(Liblz4::Hc(9))));
     }
-    rows.extend([-5, -1, 3].map(|level| row(&format!("libzstd {level}"), 2, libzstd(level))));
+    rows.push(row("libzstd 3", 2, libzstd(3)));
     rows.push(row("lz4 1", 1, stream("lz4", 1)));
-    let zstd: &[i32] = if dense { &[-5, -1, 1, 2, 3] } else { &[1] };
-    for &level in zstd {
-        rows.push(row(&format!("zstd-generic {level}"), 2, stream("zstd-generic", level)));
-    }
+    rows.push(row("zstd 1", 2, stream("zstd", 1)));
     rows.extend(tzp_rows(unit, dense));
     rows.push(row("page lz4", 1, page("lz4", None, unit)));
     rows.push(row("page zstd", 2, page("zstd", None, unit)));
@@ -202,15 +201,20 @@ fn main() {
     run_hot("Hot pages", &pages, hot_rows(), PEERS);
     run("LZ4 pages", &mut pages, lz4::rows(false), lz4::PEERS);
     run_hot("Hot LZ4 pages", &pages, lz4::rows(true), lz4::PEERS);
+    run("Zstandard pages", &mut pages, zstd::rows(false), zstd::PEERS);
+    run_hot("Hot Zstandard pages", &pages, zstd::rows(true), zstd::PEERS);
     if std::env::var_os("TZRAM_BENCH_ROWS").is_some() {
         return;
     }
     lz4::decompression(&mut pages);
+    zstd::decompression(&mut pages);
     programs(&sets);
     lz4::programs(&sets);
+    zstd::programs(&sets);
     let mut large = Workload::new(units(65536), 65536, most / 16);
     run("Units of 64 KiB", &mut large, rows(65536, false), PEERS);
     run("LZ4 units of 64 KiB", &mut large, lz4::rows_64k(), lz4::PEERS);
+    run("Zstandard units of 64 KiB", &mut large, zstd::rows_64k(), zstd::PEERS);
     same_filled();
     lz4::rejection(&pages);
     lz4::early_stop(&sets);

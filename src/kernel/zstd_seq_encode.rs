@@ -13,6 +13,12 @@ pub const SLOT_STATES: usize = 512 + 4;
 
 /// Bits of a packed literals length, and of a packed match length.
 pub const LEN_BITS: u32 = 17;
+/// Where the length of a packed match is, less [`MIN_LEN`].
+pub const LEN_AT: u32 = LEN_BITS;
+/// Where its distance is.
+pub const DISTANCE_AT: u32 = 2 * LEN_BITS;
+/// What is taken off the length.
+pub const MIN_LEN: u64 = MIN_MATCH as u64;
 /// Shortest match of the format.
 const MIN_MATCH: u32 = 3;
 /// Bits of the number of extra bits, below them: see [`super::zstd_encode::codes::codes`].

@@ -188,7 +188,8 @@ impl<'s> State<'s> {
         let count = (block / MIN_MATCH + 1).next_multiple_of(GROUP);
         let mut arena = Arena::new(scratch);
         let memory = arena.take(finder_words(finder, len));
-        if matches!(finder, Finder::Line(_)) {
+        // In lanes the first block clears the table itself, unless it is a repeated byte and not searched at all.
+        if matches!(finder, Finder::Line(_)) || len > BLOCK {
             memory.fill(0);
         }
         let (slots, slots_before) = (take_one(&mut arena), take_one(&mut arena));

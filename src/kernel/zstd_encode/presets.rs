@@ -1,7 +1,9 @@
 //! Ready-made tables of [`crate::base::format::zstd_presets`].
 
-use super::fse::{Counts, FixedTable, HEADER_MAX, cost_of};
+use super::super::zstd_seq_encode::SYMBOLS;
+use super::fse::{Counts, FixedTable, HEADER_MAX, symbols_of};
 use crate::base::format::zstd_presets::{self as presets, COUNT, LOG, description};
+use crate::base::log2;
 
 /// A table and its description.
 struct Preset {
@@ -48,33 +50,68 @@ pub fn describe(kind: usize, preset: usize, header: &mut [u8; HEADER_MAX]) -> us
     preset.header_len
 }
 
-/// Returns the preset that is shortest for `counts`, with its description, and the bits of both in 1/256; [`u32::MAX`] if none
-/// has a place for each symbol that occurs.
+/// Presets that are compared side by side, with [`COUNT`] of them in use.
+const LANES: usize = 16;
+/// Cost of a symbol that a preset lacks: more than any other, as costs are at most 6 bits.
+const MISSING: u16 = 64 << 8;
+
+/// By kind: the bits of the descriptions, and the bits of each symbol, in 1/256, each a row over the presets.
+static COSTS: [([u32; LANES], [[u16; LANES]; SYMBOLS]); 4] = {
+    let mut all = [([u32::MAX >> 8; LANES], [[MISSING; LANES]; SYMBOLS]); 4];
+    let logs = &const { log2::table() };
+    let mut kind = 0;
+    while kind < 4 {
+        let mut i = 0;
+        while i < COUNT {
+            let norm: &[i16] = match kind {
+                0 => &presets::LL[i],
+                1 => &presets::OF[i],
+                2 => &presets::ML[i],
+                _ => &presets::WEIGHTS[i],
+            };
+            all[kind].0[i] = (description::<{ presets::HEADER_MAX }>(norm, LOG).1 as u32) << 11;
+            let mut symbol = 0;
+            while symbol < norm.len() {
+                if norm[symbol] != 0 {
+                    all[kind].1[symbol][i] = (LOG * 256) as u16 - logs[norm[symbol] as usize];
+                }
+                symbol += 1;
+            }
+            i += 1;
+        }
+        kind += 1;
+    }
+    all
+};
+
+/// Returns the preset that is shortest for `counts`, with its description, and the bits of both in 1/256; [`u32::MAX`] if that one
+/// lacks a symbol that occurs.
 #[inline(always)]
 pub fn cheapest(kind: usize, counts: &Counts) -> (usize, u32) {
     #[cfg(test)]
     OBSERVED.with_borrow_mut(|observed| observed.push((kind, counts.of)));
-    let mut best = (0, u32::MAX);
-    for (i, preset) in PRESETS[kind].iter().enumerate() {
-        let table = preset.table.view();
-        let cost = cost_of(counts, table.cost) + ((preset.header_len as u32) << 11);
-        let cost = if counts.used & !table.used == 0 { cost } else { u32::MAX };
-        if cost < best.1 {
-            best = (i, cost);
+    let (headers, costs) = &COSTS[kind];
+    let mut sums = *headers;
+    for (symbol, _) in symbols_of(counts.used) {
+        let count = u32::from(counts.of[symbol]);
+        for (sum, &cost) in sums.iter_mut().zip(&costs[symbol]) {
+            *sum += count * u32::from(cost);
         }
     }
-    best
+    // At most 2^15 symbols of 64 bits: so four bits are left for the number.
+    let key = sums.iter().zip(0..).map(|(&sum, i)| sum << 4 | i).fold(u32::MAX, u32::min);
+    let (best, cost) = ((key & 15) as usize % COUNT, key >> 4);
+    if counts.used & !of(kind, best).view().used == 0 { (best, cost) } else { (best, u32::MAX) }
 }
 
 #[cfg(test)]
 thread_local! {
     /// What [`cheapest`] was called with on this thread: the tables that presets are made of.
-    pub static OBSERVED: core::cell::RefCell<Vec<(usize, [u16; 64])>> = const { core::cell::RefCell::new(Vec::new()) };
+    pub static OBSERVED: core::cell::RefCell<Vec<(usize, [u16; SYMBOLS])>> = const { core::cell::RefCell::new(Vec::new()) };
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::zstd_seq_encode::SYMBOLS;
     use super::super::fse::{self, mask_of};
     use super::*;
 

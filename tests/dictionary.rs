@@ -9,7 +9,7 @@ const DRIVERS: &[(&str, &[i32])] = &[
     ("adaptive", &[1, 5, 9]),
     ("lz4-generic", &[-3, 1, 2, 6, 9]),
     ("lz4", &[-1, 1]),
-    ("zstd-generic", &[-5, 1, 3]),
+    ("zstd-generic", &[-5, 1, 2, 3, 4]),
     #[cfg(feature = "libzstd")]
     ("zstd-libzstd", &[1, 19]),
 ];

@@ -15,7 +15,7 @@ const DRIVERS: &[(&str, &[i32])] = &[
     ("lz4-avx2", &[-3, -2, -1, 0, 1, 2, 3, 6, 9]),
     #[cfg(target_arch = "aarch64")]
     ("lz4-neon", &[-3, -2, -1, 0, 1, 2, 3, 6, 9]),
-    ("zstd-generic", &[-5, -3, -1, 0, 1, 2, 3]),
+    ("zstd-generic", &[-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5]),
     ("tzp-generic", &[1, 2, 3, 4]),
     #[cfg(target_arch = "x86_64")]
     ("tzp-avx512", &[1, 2, 3, 4]),
@@ -49,9 +49,10 @@ fn drivers() -> impl Iterator<Item = (&'static str, &'static [i32])> {
 
 /// Whether the objects of a driver are those that the same algorithm writes without vectors.
 fn is_like_scalar(driver: &str, level: i32) -> bool {
-    // At these levels, and so at the one that adaptive uses, lz4-generic has encoders of its own.
+    // At these levels, and so at those that adaptive uses, scalar code has encoders of its own; lz4-generic is scalar code everywhere.
     !(driver.starts_with("adaptive")
-        || driver.starts_with("lz4") && driver != "lz4-generic" && level <= common::LAST_IN_LANES)
+        || driver.starts_with("lz4") && driver != "lz4-generic" && level <= common::LAST_IN_LANES
+        || driver.starts_with("zstd") && driver != "zstd-libzstd" && level <= common::LAST_ZSTD_IN_LANES)
 }
 
 /// Pages that a codec may stumble over, made by hand.

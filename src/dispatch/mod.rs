@@ -7,7 +7,9 @@ use crate::kernel::lz4_encode::lanes::Pace;
 use crate::kernel::lz4_encode::{History, chain};
 use crate::kernel::table::Kernels;
 pub use crate::kernel::zstd_huff_decode::Streams;
-use crate::kernel::zstd_match::{DenseTables, Found, Job, Parse};
+use crate::kernel::zstd_match::dense::DenseTables;
+use crate::kernel::zstd_match::lanes::Pace as MatchPace;
+use crate::kernel::zstd_match::{Found, Job, Parse};
 pub use crate::kernel::zstd_seq_decode::Sequences;
 use crate::kernel::zstd_seq_encode::{Codes, SeqTable};
 
@@ -91,13 +93,23 @@ impl Table {
         unsafe { (self.0.zstd_seq_decode)(job, dst) }
     }
 
-    /// Parses a block with one table of `key`-byte hashes: [`crate::kernel::zstd_match::fast`].
+    /// Parses a block with one table of `key`-byte hashes: [`crate::kernel::zstd_match::fast::fast`].
     pub fn zstd_match_fast(self, job: &Job<'_>, key: u32, table: &mut [u16], parse: Parse<'_>) -> Found {
         // SAFETY: `self` exists only where the CPU runs the table (I).
         unsafe { (self.0.zstd_match_fast)(job, key, table, parse) }
     }
 
-    /// Parses a block with two tables, lazily: [`crate::kernel::zstd_match::dense`].
+    /// Parses a block in lanes: [`crate::kernel::zstd_match::lanes::find`], for backends with vectors.
+    ///
+    /// # Panics
+    /// If this is not one.
+    pub fn zstd_match_lanes(self, job: &Job<'_>, pace: MatchPace, scratch: &mut [u64], parse: Parse<'_>) -> Found {
+        let find = self.0.zstd_match_lanes.expect("a backend with vectors");
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { find(job, pace, scratch, parse) }
+    }
+
+    /// Parses a block with two tables, lazily: [`crate::kernel::zstd_match::dense::dense`].
     pub fn zstd_match_dense(self, job: &Job<'_>, tables: DenseTables<'_>, parse: Parse<'_>) -> Found {
         // SAFETY: `self` exists only where the CPU runs the table (I).
         unsafe { (self.0.zstd_match_dense)(job, tables, parse) }
@@ -375,6 +387,42 @@ mod tests {
                 assert_eq!(back, unit);
                 for table in Table::all() {
                     assert_eq!(block(table), wanted, "{} round {round} {pace:?}", table.backend().name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_table_finds_the_zstd_sequences_of_portable_code() {
+        use crate::kernel::zstd_match::{LITERALS_SLACK, MIN_MATCH, lanes};
+        let scalar = Table::of(Backend::Scalar).expect("a table of every target");
+        let mut random = Random(3);
+        let mut scratch = vec![u64::MAX; lanes::words(usize::MAX, MatchPace::Pairs)];
+        for round in 0..60 {
+            let mut unit = two_pages(&mut random, round % 60);
+            unit.truncate([4096, 8192, 4096 + 77, 5000, 60 + round, 4095][round % 6]);
+            for pace in [
+                MatchPace::SecondPlain,
+                MatchPace::SecondLast,
+                MatchPace::Second,
+                MatchPace::Every,
+                MatchPace::EveryAhead,
+                MatchPace::Pairs,
+                MatchPace::PairsAhead,
+            ] {
+                let mut found = |table: Table| {
+                    let mut sequences = vec![0; unit.len() / MIN_MATCH + 1];
+                    let mut literals = vec![0; unit.len() + LITERALS_SLACK];
+                    let job = Job { src: &unit, start: 0, end: unit.len(), repeats: [1, 4, 8], step: 1, history: None };
+                    let parse = Parse { sequences: &mut sequences, literals: &mut literals };
+                    let found = table.zstd_match_lanes(&job, pace, &mut scratch, parse);
+                    sequences.truncate(found.sequences);
+                    literals.truncate(found.literals);
+                    (sequences, literals)
+                };
+                let wanted = found(scalar);
+                for table in Table::all() {
+                    assert!(found(table) == wanted, "{} round {round} {pace:?}", table.backend().name());
                 }
             }
         }

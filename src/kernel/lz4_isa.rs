@@ -20,6 +20,12 @@ pub trait Isa {
     /// Invariant I; 32 bytes are readable at both addresses.
     unsafe fn common32(a: *const u8, b: *const u8) -> usize;
 
+    /// Returns a bit for each of the 32 bytes at `a`, the first one's the lowest, set where it is equal to that at `b`.
+    ///
+    /// # Safety
+    /// Invariant I; 32 bytes are readable at both addresses.
+    unsafe fn equal32(a: *const u8, b: *const u8) -> u32;
+
     /// Returns how many of the 32 bytes before `a` are equal to those before `b` behind the last that differs, 0 to 32.
     ///
     /// # Safety

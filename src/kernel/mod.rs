@@ -10,6 +10,7 @@
 pub mod arena;
 pub mod bit_writer;
 pub mod bits;
+pub mod candidates;
 pub mod histogram;
 #[cfg(feature = "libzstd")]
 pub mod libzstd;

@@ -3,7 +3,9 @@
 use super::lz4_encode::lanes::Pace;
 use super::lz4_encode::{History, chain};
 use super::zstd_huff_decode::Streams;
-use super::zstd_match::{DenseTables, Found, Job, Parse};
+use super::zstd_match::dense::DenseTables;
+use super::zstd_match::lanes::Pace as MatchPace;
+use super::zstd_match::{Found, Job, Parse};
 use super::zstd_seq_decode::Sequences;
 use super::zstd_seq_encode::{Codes, SeqTable};
 use crate::base::{Backend, Error};
@@ -25,6 +27,8 @@ pub type SeqEncode =
 /// The type of [`super::zstd_huff_decode::decode`].
 pub type ZstdHuffDecode = unsafe fn(table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool;
 
+/// See [`super::zstd_match::lanes::find`].
+pub type ZstdMatchLanes = unsafe fn(job: &Job<'_>, pace: MatchPace, scratch: &mut [u64], parse: Parse<'_>) -> Found;
 /// See [`super::tzp_encode::encode`].
 pub type TzpEncode = unsafe fn(&mut [u64], enough: usize, unit: &[u8], page: usize, dst: &mut [u8]) -> Option<usize>;
 /// See [`super::tzp_decode::decode`].
@@ -48,9 +52,11 @@ pub struct Kernels {
     pub zstd_huff_decode: ZstdHuffDecode,
     /// [`super::zstd_seq_decode::execute`].
     pub zstd_seq_decode: unsafe fn(job: &mut Sequences, dst: &mut [u8]) -> Result<usize, Error>,
-    /// [`super::zstd_match::fast`].
+    /// [`super::zstd_match::fast::fast`].
     pub zstd_match_fast: unsafe fn(job: &Job<'_>, key: u32, table: &mut [u16], parse: Parse<'_>) -> Found,
-    /// [`super::zstd_match::dense`].
+    /// [`super::zstd_match::lanes::find`], where there are vectors: without, a greedy search is faster.
+    pub zstd_match_lanes: Option<ZstdMatchLanes>,
+    /// [`super::zstd_match::dense::dense`].
     pub zstd_match_dense: unsafe fn(job: &Job<'_>, tables: DenseTables<'_>, parse: Parse<'_>) -> Found,
     /// [`super::zstd_huff_encode::one_stream`].
     pub zstd_huff_encode_one: unsafe fn(src: &[u8], codes: &[u16; 256], dst: &mut [u8]) -> usize,
@@ -195,3 +201,78 @@ macro_rules! instantiate_lz4_optimal {
     };
 }
 pub(crate) use instantiate_lz4_optimal;
+
+/// Writes the shell of the scan for an instruction set.
+macro_rules! instantiate_scan {
+    ($isa:ty, [$(#[$features:meta])*]) => {
+        $(#[$features])*
+        #[inline(never)]
+        unsafe fn scan_segment<const STRIDE: usize, const KEY: usize, const BITS: u32, const WAYS: usize>(
+            candidates: &mut crate::kernel::candidates::Candidates<'_>,
+            src: &[u8],
+            start: usize,
+            count: usize,
+        ) -> u32 {
+            // SAFETY: this shell enables the features of the instruction set (I); the rest is the caller's.
+            unsafe { candidates.scan::<$isa, STRIDE, KEY, BITS, WAYS>(src, start, count) }
+        }
+        impl crate::kernel::candidates::Scan for $isa {
+            #[inline(always)]
+            unsafe fn segment<const STRIDE: usize, const KEY: usize, const BITS: u32, const WAYS: usize>(
+                candidates: &mut crate::kernel::candidates::Candidates<'_>,
+                src: &[u8],
+                start: usize,
+                count: usize,
+            ) -> u32 {
+                // SAFETY: the contract is the same.
+                unsafe { scan_segment::<STRIDE, KEY, BITS, WAYS>(candidates, src, start, count) }
+            }
+        }
+    };
+}
+pub(crate) use instantiate_scan;
+
+/// Writes the shells of the finder of Zstandard in lanes for an instruction set: `MATCH_LANES`.
+macro_rules! instantiate_zstd_lanes {
+    ($isa:ty, [$(#[$features:meta])*]) => {
+        $(#[$features])*
+        unsafe fn match_lanes(
+            job: &crate::kernel::zstd_match::Job<'_>,
+            pace: crate::kernel::zstd_match::lanes::Pace,
+            scratch: &mut [u64],
+            parse: crate::kernel::zstd_match::Parse<'_>,
+        ) -> crate::kernel::zstd_match::Found {
+            // SAFETY: this shell enables the features of the instruction set (I).
+            unsafe { crate::kernel::zstd_match::lanes::find::<$isa>(job, pace, scratch, parse) }
+        }
+        $(#[$features])*
+        #[inline(never)]
+        unsafe fn parse_match_lanes<
+            const STRIDE: usize,
+            const REPEATS: usize,
+            const WAYS: usize,
+            const AHEAD: bool,
+        >(
+            segment: &mut crate::kernel::zstd_match::lanes::Segment<'_, '_>,
+            repeats: [usize; 2],
+            out: &mut crate::kernel::zstd_match::Output<'_>,
+        ) -> [usize; 2] {
+            // SAFETY: this shell enables the features of the instruction set (I); the rest is the caller's.
+            unsafe { segment.parse::<$isa, STRIDE, REPEATS, WAYS, AHEAD>(repeats, out) }
+        }
+        impl crate::kernel::zstd_match::lanes::Lanes for $isa {
+            #[inline(always)]
+            unsafe fn parse<const STRIDE: usize, const REPEATS: usize, const WAYS: usize, const AHEAD: bool>(
+                segment: &mut crate::kernel::zstd_match::lanes::Segment<'_, '_>,
+                repeats: [usize; 2],
+                out: &mut crate::kernel::zstd_match::Output<'_>,
+            ) -> [usize; 2] {
+                // SAFETY: the contract is the same.
+                unsafe { parse_match_lanes::<STRIDE, REPEATS, WAYS, AHEAD>(segment, repeats, out) }
+            }
+        }
+        /// The finder in lanes.
+        pub const MATCH_LANES: crate::kernel::table::ZstdMatchLanes = match_lanes;
+    };
+}
+pub(crate) use instantiate_zstd_lanes;

@@ -9,7 +9,13 @@ use super::bit_writer::BitWriter;
 pub const SYMBOLS: usize = 64;
 
 /// Bits of a packed literals length, and of a packed match length.
-const LEN_BITS: u32 = 17;
+pub const LEN_BITS: u32 = 17;
+/// Where the length of a packed match is, less [`MIN_LEN`].
+pub const LEN_AT: u32 = LEN_BITS;
+/// Where its distance is.
+pub const DISTANCE_AT: u32 = 2 * LEN_BITS;
+/// What is taken off the length.
+pub const MIN_LEN: u64 = MIN_MATCH as u64;
 /// Shortest match of the format.
 const MIN_MATCH: u32 = 3;
 /// Bits of the length of the extra bits in an entry of the extra bits of [`Codes`].

@@ -11,6 +11,8 @@ use core::ops::RangeInclusive;
 
 /// The last LZ4 level at which the backends with vectors have another encoder than scalar code.
 pub const LAST_IN_LANES: i32 = 4;
+/// Likewise for Zstandard.
+pub const LAST_ZSTD_IN_LANES: i32 = 4;
 
 /// Pseudo-random numbers (xorshift64*, Vigna 2016): the same in every run.
 pub struct Random(u64);

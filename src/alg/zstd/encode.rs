@@ -9,11 +9,13 @@ use super::encode_literals::{self, Effort, put};
 use super::encode_sequences::{self, Input, Slot};
 use super::fse_encode::{Priced, STATES};
 use super::{DEFAULT_LEVEL, Format, MAX_LEVEL, MIN_LEVEL};
-use crate::base::Error;
 use crate::base::format::zstd::{BLOCK_COMPRESSED, BLOCK_RAW, BLOCK_RLE, FIRST_REPEATS, MAGIC, MODE_FSE, MODE_REPEAT};
+use crate::base::{Backend, Error};
 use crate::dispatch::Table;
 use crate::kernel::arena::Arena;
-use crate::kernel::zstd_match::{DenseTables, Job, LITERALS_SLACK, MIN_MATCH, Parse, WINDOW};
+use crate::kernel::zstd_match::dense::DenseTables;
+use crate::kernel::zstd_match::lanes::{self, Pace};
+use crate::kernel::zstd_match::{Job, LITERALS_SLACK, MIN_MATCH, Parse, WINDOW};
 use crate::kernel::zstd_seq_encode::{Codes, SYMBOLS};
 
 /// Bytes of a block before it is compressed.
@@ -25,19 +27,38 @@ const HEADER_MAX: usize = 18;
 /// Fewest bytes that can get smaller: a compressed block has 3 bytes or more of its own besides literals.
 const COMPRESSIBLE: usize = 8;
 
-/// The match finder of a level.
+/// A match finder of one line: for backends without vectors and for sources with a dictionary.
 #[derive(Clone, Copy)]
-enum Finder {
+enum Line {
     /// Greedy, with the bytes of its key and of its steps.
     Fast { key: u32, step: usize },
     /// With two tables; looks `look` bytes further for a better match.
     Dense { look: usize },
 }
 
+/// A match finder.
+#[derive(Clone, Copy)]
+enum Finder {
+    Line(Line),
+    Lanes(Pace),
+}
+
 #[derive(Clone, Copy)]
 struct Level {
-    finder: Finder,
+    /// In lanes, if the level has such a finder.
+    lanes: Option<Pace>,
+    line: Line,
     effort: Effort,
+}
+
+impl Level {
+    /// The finder for a backend, with a dictionary or without.
+    fn finder(&self, backend: Backend, has_dict: bool) -> Finder {
+        match self.lanes {
+            Some(pace) if backend != Backend::Scalar && !has_dict => Finder::Lanes(pace),
+            _ => Finder::Line(self.line),
+        }
+    }
 }
 
 /// Literals below this number are one stream: four cost 8 bytes more and are faster to decode.
@@ -45,34 +66,50 @@ const FOUR_STREAMS: usize = 512;
 
 /// Returns what a level does.
 ///
-/// Level 1 is the matcher that a study of 4 KiB pages found to reach the size of libzstd's level 1. Below it the finder
-/// skips bytes and, from -2 down, literals stay as they are; above it there are two tables, and at level 3 a lazy choice.
+/// Below level -1 literals stay as they are, and fewer positions are looked up; above level 2 there are two candidates for each.
 const fn level_of(level: i32) -> Level {
     let huffman = level >= -1;
     let four_streams = if level >= 3 { 1024 } else { FOUR_STREAMS };
-    let finder = match level {
-        ..=-5 => Finder::Fast { key: 6, step: 4 },
-        -4 => Finder::Fast { key: 6, step: 3 },
-        -3 => Finder::Fast { key: 6, step: 2 },
-        -2 => Finder::Fast { key: 6, step: 1 },
-        -1 => Finder::Fast { key: 6, step: 2 },
-        0 | 1 => Finder::Fast { key: 5, step: 1 },
-        2 => Finder::Dense { look: 0 },
-        _ => Finder::Dense { look: 1 },
+    let (lanes, line) = match level {
+        ..=-5 => (Some(Pace::SecondPlain), Line::Fast { key: 6, step: 3 }),
+        -4 => (Some(Pace::SecondLast), Line::Fast { key: 6, step: 2 }),
+        -3 => (Some(Pace::Second), Line::Fast { key: 5, step: 2 }),
+        -2 => (Some(Pace::Every), Line::Fast { key: 6, step: 1 }),
+        -1 => (Some(Pace::Second), Line::Fast { key: 5, step: 2 }),
+        0 | 1 => (Some(Pace::Every), Line::Fast { key: 5, step: 1 }),
+        2 => (Some(Pace::EveryAhead), Line::Fast { key: 5, step: 1 }),
+        3 => (Some(Pace::Pairs), Line::Dense { look: 0 }),
+        4 => (Some(Pace::PairsAhead), Line::Dense { look: 0 }),
+        _ => (None, Line::Dense { look: 1 }),
     };
-    Level { finder, effort: Effort { huffman, four_streams } }
+    Level { lanes, line, effort: Effort { huffman, four_streams } }
 }
 
 /// Log2 of the entries of a hash table: one for each byte of the block, within limits.
-fn table_log(block: usize, most: u32) -> u32 {
-    block.next_power_of_two().trailing_zeros().clamp(8, most)
+const fn table_log(block: usize, most: u32) -> u32 {
+    let log = block.next_power_of_two().trailing_zeros();
+    if log < 8 {
+        8
+    } else if log > most {
+        most
+    } else {
+        log
+    }
 }
 
-/// Entries of the finder's two tables for blocks of up to `block` bytes.
-fn table_lens(finder: Finder, block: usize) -> [usize; 2] {
+/// Entries of the two tables of a finder of one line, for blocks of up to `block` bytes.
+const fn table_lens(line: Line, block: usize) -> [usize; 2] {
+    match line {
+        Line::Fast { .. } => [1 << table_log(block, 14), 0],
+        Line::Dense { .. } => [1 << table_log(block, 15); 2],
+    }
+}
+
+/// Words of scratch of a finder, for sources of up to `max_len` bytes.
+fn finder_words(finder: Finder, max_len: usize) -> usize {
     match finder {
-        Finder::Fast { .. } => [1 << table_log(block, 14), 0],
-        Finder::Dense { .. } => [1 << table_log(block, 15); 2],
+        Finder::Line(line) => table_lens(line, max_len.min(BLOCK)).map(Arena::words_for::<u16>).iter().sum(),
+        Finder::Lanes(pace) => lanes::words(max_len, pace),
     }
 }
 
@@ -87,10 +124,10 @@ pub fn bound(len: usize) -> usize {
 pub fn encode_words(max_len: usize, level: i32) -> usize {
     let block = max_len.min(BLOCK);
     let sequences = block / MIN_MATCH + 1;
-    let [short, long] = table_lens(level_of(level).finder, block);
+    let level = level_of(level);
+    let lanes = level.lanes.map_or(0, |pace| finder_words(Finder::Lanes(pace), max_len));
     let slot = Arena::words_for::<u16>(STATES) + Arena::words_for::<u64>(SYMBOLS) + Arena::words_for::<u16>(SYMBOLS);
-    Arena::words_for::<u16>(short)
-        + Arena::words_for::<u16>(long)
+    lanes.max(finder_words(Finder::Line(level.line), max_len))
         + Arena::words_for::<u64>(sequences)
         + 3 * Arena::words_for::<u8>(sequences)
         + Arena::words_for::<u8>(block + LITERALS_SLACK)
@@ -110,8 +147,8 @@ enum Prior {
 /// What one block leaves to the next, and the room of a block's parts.
 struct State<'s> {
     repeats: [u32; 3],
-    short: &'s mut [u16],
-    long: &'s mut [u16],
+    /// What the finder keeps from block to block.
+    finder: &'s mut [u64],
     sequences: &'s mut [u64],
     codes: [&'s mut [u8]; 3],
     literals: &'s mut [u8],
@@ -137,9 +174,10 @@ impl<'s> State<'s> {
         let block = len.min(BLOCK);
         let count = block / MIN_MATCH + 1;
         let mut arena = Arena::new(scratch);
-        let [short, long] = table_lens(finder, block).map(|len| arena.take::<u16>(len));
-        short.fill(0);
-        long.fill(0);
+        let memory = arena.take(finder_words(finder, len));
+        if matches!(finder, Finder::Line(_)) {
+            memory.fill(0);
+        }
         let mut slot =
             || Slot { states: arena.take(STATES), symbols: take(&mut arena), cost: take(&mut arena), log: 0 };
         let slots = [slot(), slot(), slot()];
@@ -147,8 +185,7 @@ impl<'s> State<'s> {
         let from = if dict.is_some_and(|d| d.tables().is_some()) { Prior::Dictionary } else { Prior::Nowhere };
         State {
             repeats: dict.map_or(FIRST_REPEATS, EncodeDict::repeats),
-            short,
-            long,
+            finder: memory,
             sequences: arena.take(count),
             codes: [arena.take(count), arena.take(count), arena.take(count)],
             literals: arena.take(block + LITERALS_SLACK),
@@ -188,7 +225,8 @@ pub fn compress(
     let id = dict.map_or(0, EncodeDict::id);
     let (header, mut at) = frame_header(src.len(), id, format);
     dst.get_mut(..at).ok_or(Error::NoSpace)?.copy_from_slice(&header[..at]);
-    let mut state = State::new(scratch, level.finder, dict, src.len());
+    let finder = level.finder(table.backend(), dict.is_some());
+    let mut state = State::new(scratch, finder, dict, src.len());
     let mut start = 0;
     loop {
         let end = src.len().min(start + BLOCK);
@@ -197,14 +235,14 @@ pub fn compress(
             start,
             end,
             repeats: state.repeats,
-            step: match level.finder {
-                Finder::Fast { step, .. } => step,
-                Finder::Dense { look, .. } => look,
+            step: match level.line {
+                Line::Fast { step, .. } => step,
+                Line::Dense { look } => look,
             },
             history: dict.filter(|_| start < WINDOW).map(EncodeDict::history),
         };
         let room = dst.get_mut(at..).unwrap_or_default();
-        at += write_block(table, level, &mut state, dict.and_then(EncodeDict::tables), &job, room)?;
+        at += write_block(table, (finder, level.effort), &mut state, dict.and_then(EncodeDict::tables), &job, room)?;
         if end == src.len() {
             return Ok(at);
         }
@@ -251,7 +289,7 @@ fn frame_header(len: usize, id: u32, format: Format) -> ([u8; HEADER_MAX], usize
 /// Writes one block, the last one if it reaches the end of the source, in the shortest form; returns its length.
 fn write_block(
     table: Table,
-    level: Level,
+    (finder, effort): (Finder, Effort),
     state: &mut State<'_>,
     dict: Option<&Tables>,
     job: &Job<'_>,
@@ -273,7 +311,7 @@ fn write_block(
         // A compressed block is shorter than its content. What does not fit here is not written at all if the content
         // itself is what does not fit.
         let room = body.len().min(len - 1);
-        if let Some(size) = compress_block(table, level, state, dict, job, &mut body[..room]) {
+        if let Some(size) = compress_block(table, (finder, effort), state, dict, job, &mut body[..room]) {
             close(BLOCK_COMPRESSED, size);
             return Ok(BLOCK_HEADER + size);
         }
@@ -288,18 +326,23 @@ fn write_block(
 /// Only a block that is written leaves its repeated offsets and tables to the next.
 fn compress_block(
     table: Table,
-    level: Level,
+    (finder, effort): (Finder, Effort),
     state: &mut State<'_>,
     dict: Option<&Tables>,
     job: &Job<'_>,
     dst: &mut [u8],
 ) -> Option<usize> {
     let parse = Parse { sequences: state.sequences, literals: state.literals };
-    let found = match level.finder {
-        Finder::Fast { key, .. } => table.zstd_match_fast(job, key, state.short, parse),
-        Finder::Dense { .. } => {
-            table.zstd_match_dense(job, DenseTables { short: state.short, long: state.long }, parse)
+    let found = match finder {
+        Finder::Line(line) => {
+            let mut arena = Arena::new(state.finder);
+            let [short, long] = table_lens(line, job.src.len().min(BLOCK)).map(|len| arena.take(len));
+            match line {
+                Line::Fast { key, .. } => table.zstd_match_fast(job, key, short, parse),
+                Line::Dense { .. } => table.zstd_match_dense(job, DenseTables { short, long }, parse),
+            }
         }
+        Finder::Lanes(pace) => table.zstd_match_lanes(job, pace, state.finder, parse),
     };
     let sequences = &mut state.sequences[..found.sequences];
     let mut repeats = job.repeats;
@@ -314,7 +357,7 @@ fn compress_block(
         _ => None,
     };
     let literals = &state.literals[..found.literals];
-    let first = encode_literals::write(table, level.effort, literals, prior_tree, state.tree, dst);
+    let first = encode_literals::write(table, effort, literals, prior_tree, state.tree, dst);
     let rest = dst.get_mut(first.len..)?;
 
     let prior = |kind: usize| -> Option<Priced<'_>> {

@@ -3,9 +3,9 @@
 use crate::base::Error;
 use crate::kernel::lz4_decode::{NearCopy, SPREAD};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
-#[cfg(test)]
-use crate::kernel::table::instantiate_lz4_lanes;
 use crate::kernel::table::instantiate_lz4_optimal;
+#[cfg(test)]
+use crate::kernel::table::{instantiate_lz4_lanes, instantiate_scan, instantiate_zstd_lanes};
 use crate::kernel::word::{copy, load32, load64, store64};
 
 /// Words of 8 bytes.
@@ -26,6 +26,18 @@ impl Isa for Portable {
             }
         }
         32
+    }
+
+    #[inline(always)]
+    unsafe fn equal32(a: *const u8, b: *const u8) -> u32 {
+        let mut bits = 0;
+        for at in (0..32).step_by(8) {
+            // SAFETY: 32 bytes are readable at both, by the contract of `Isa::equal32` (S).
+            let equal = super::tzp::equal_bytes(unsafe { load64(a.add(at)) }, unsafe { load64(b.add(at)) });
+            // Each byte's lowest bit to a place of its own in the highest byte.
+            bits |= ((equal.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32) << at;
+        }
+        bits
     }
 
     #[inline(always)]
@@ -162,7 +174,11 @@ impl Isa for Portable {
 }
 
 #[cfg(test)]
+instantiate_scan!(Portable, []);
+#[cfg(test)]
 instantiate_lz4_lanes!(Portable, []);
+#[cfg(test)]
+instantiate_zstd_lanes!(Portable, []);
 instantiate_lz4_optimal!(Portable, []);
 
 /// For each offset below 8, a one in each byte at a multiple of it: times a word of `offset` bytes, their repetition.

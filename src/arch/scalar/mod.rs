@@ -55,8 +55,12 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     histogram: crate::kernel::histogram::histogram,
     zstd_huff_decode: crate::kernel::zstd_huff_decode::decode,
     zstd_seq_decode: crate::kernel::zstd_seq_decode::execute,
-    zstd_match_fast: crate::kernel::zstd_match::fast,
-    zstd_match_dense: crate::kernel::zstd_match::dense,
+    zstd_match_fast: crate::kernel::zstd_match::fast::fast,
+    #[cfg(not(test))]
+    zstd_match_lanes: None,
+    #[cfg(test)]
+    zstd_match_lanes: Some(lz4::MATCH_LANES),
+    zstd_match_dense: crate::kernel::zstd_match::dense::dense,
     zstd_huff_encode_one: crate::kernel::zstd_huff_encode::one_stream,
     zstd_huff_encode_four: crate::kernel::zstd_huff_encode::four_streams,
     zstd_seq_codes: crate::kernel::zstd_seq_encode::codes,

@@ -20,14 +20,13 @@
 //! zstd. The block depends on the input and the setting, not on the instruction set.
 
 use super::super::arena::Arena;
-use super::super::lz4_isa::{BLOCK, Isa, KEY_ROOM};
+use super::super::candidates::{self, Candidates, PAIR, SEGMENT, Scan, zeros};
+use super::super::lz4_isa::{BLOCK, Isa};
 use super::super::match_len::common_prefix;
 use super::super::word::{load64, prefetch};
 use super::{Output, QUICK_LITERALS, QUICK_ROOM, common_far, quick_sequence, word_at};
 use crate::base::format::lz4::{LAST_LITERALS, MATCH_MARGIN, MATCH_MASK, MIN_MATCH};
 
-/// Bytes that are scanned, then parsed, then written.
-const SEGMENT: usize = 4096;
 /// Parts of a segment that are parsed side by side.
 const LANES: usize = 5;
 /// Bytes that the parse compares at once.
@@ -36,18 +35,10 @@ const STEP: usize = 32;
 const REACH: usize = 24;
 /// Bytes that must follow the end of the last lane: it may pass it by one step, and still compares.
 const LANE_ROOM: usize = REACH + STEP + LAST_LITERALS;
-/// Positions behind a segment that a lane may look at when it passes its end.
-const PADDING: usize = PAIR;
 /// Notes of a lane beyond a quarter of its length (see [`Lane`]), and of the part behind the last lane.
 const LANE_NOTES: usize = 12;
 const TAIL_NOTES: usize = LANE_ROOM / MIN_MATCH + 1;
 const NOTES: usize = SEGMENT / MIN_MATCH + LANES * LANE_NOTES + TAIL_NOTES;
-/// Positions that the scan decides about together.
-const PAIR: usize = 2 * BLOCK;
-/// Pairs of blocks in a row without any candidate before pairs are skipped; one more is skipped for each further such number.
-/// Input that does not compress is thus given up bit by bit, and taken up again with the first candidate.
-const QUIET: usize = 4;
-
 /// Bytes of zero in a pair of blocks from which on only its even positions are looked up, where all would be.
 ///
 /// Pointers and small numbers have many, text and dense data none. On the pages of tests/corpus, 24 gives 0.9976 of the size of
@@ -80,7 +71,7 @@ pub const fn words(max_len: usize, pace: Pace) -> usize {
         }
         _ => (1 << if small { SMALL_BITS - 1 } else { LARGE_BITS - 1 }, 1),
     };
-    table + Arena::words_for::<u16>(ways * (SEGMENT + PADDING)) + (SEGMENT + PADDING) / BLOCK + NOTES
+    table + candidates::words_without_table(ways) + NOTES
 }
 
 /// Which positions are looked up and entered, and by how many bytes.
@@ -142,7 +133,7 @@ pub unsafe fn encode<S: Lanes>(scratch: &mut [u64], pace: Pace, src: &[u8], dst:
 }
 
 /// An instruction set with a function of its own for the parse, whose code is long and the same for several settings.
-pub trait Lanes: Isa {
+pub trait Lanes: Scan {
     /// [`Scratch::parse`].
     ///
     /// # Safety
@@ -158,17 +149,8 @@ pub trait Lanes: Isa {
 
 /// Scratch memory: the table, and what is known of the segment.
 pub struct Scratch<'a> {
-    table: &'a mut [u32],
-    /// The distance to the candidate of each position that is looked up, 1 for those without one; two for each in tables of
-    /// pairs.
-    distances: &'a mut [u16],
-    /// A bit for each such position, set where there is a candidate.
-    bits: &'a mut [u64],
+    candidates: Candidates<'a>,
     notes: &'a mut [u64],
-    /// Bytes of zero in a pair of blocks from which on only even positions are looked up.
-    sparse: usize,
-    /// Pairs of blocks without a candidate since the last one with one.
-    quiet: usize,
 }
 
 /// A match: its position relative to the segment, its distance and its length, in bits 0, 16 and 32.
@@ -200,34 +182,28 @@ unsafe fn segments<
     let mut out = Output::new(dst);
     let mut anchor = 0;
     let mut arena = Arena::new(scratch);
-    let mut scratch = Scratch {
-        table: arena.take(WAYS << BITS),
-        distances: arena.take(WAYS * (SEGMENT + PADDING)),
-        bits: arena.take((SEGMENT + PADDING) / BLOCK),
-        notes: arena.take(NOTES),
-        quiet: 0,
-        sparse,
-    };
-    scratch.table.fill(0);
+    let mut scratch = Scratch { candidates: Candidates::new(&mut arena, BITS, WAYS, sparse), notes: arena.take(NOTES) };
+    scratch.candidates.table.fill(0);
     for start in (0..src.len().saturating_sub(MATCH_MARGIN)).step_by(SEGMENT) {
         prefetch(src.get(start + SEGMENT..).unwrap_or(&[]));
+        let count = src.len() - start - MATCH_MARGIN;
         // SAFETY: invariant I is the caller's; `start` and more than MATCH_MARGIN bytes behind it lie in `src`, and the parse
         // reads what the scan found out about the same segment.
         unsafe {
             if STRIDE == 1 && WAYS == 1 && BITS == LARGE_BITS && has_many_zeros(&src[start..]) {
-                if scratch.scan::<S, 2, KEY, BITS, WAYS>(src, start) > 0 {
+                if S::segment::<2, KEY, BITS, WAYS>(&mut scratch.candidates, src, start, count) > 0 {
                     anchor = S::parse::<2, WAYS, AHEAD>(&mut scratch, src, start, anchor, &mut out)?;
                 }
                 continue;
             }
-            let found = scratch.scan::<S, STRIDE, KEY, BITS, WAYS>(src, start);
+            let found = S::segment::<STRIDE, KEY, BITS, WAYS>(&mut scratch.candidates, src, start, count);
             if KEY == 8 && found < FEW {
-                scratch.table.fill(0);
-                if scratch.scan::<S, 2, 5, BITS, WAYS>(src, start) > 0 {
+                scratch.candidates.table.fill(0);
+                if S::segment::<2, 5, BITS, WAYS>(&mut scratch.candidates, src, start, count) > 0 {
                     anchor = S::parse::<2, WAYS, AHEAD>(&mut scratch, src, start, anchor, &mut out)?;
                 }
                 // Its entries are of other keys.
-                scratch.table.fill(0);
+                scratch.candidates.table.fill(0);
             } else if found > 0 {
                 anchor = S::parse::<STRIDE, WAYS, AHEAD>(&mut scratch, src, start, anchor, &mut out)?;
             }
@@ -241,25 +217,6 @@ unsafe fn segments<
 fn has_many_zeros(bytes: &[u8]) -> bool {
     let segment = &bytes[..bytes.len().min(SEGMENT)];
     segment.chunks(PAIR).map(zeros).sum::<usize>() >= ZEROS_OF_LARGE
-}
-
-/// How many of the bytes are zero.
-#[inline(always)]
-fn zeros(bytes: &[u8]) -> usize {
-    // In bytes first, so that it becomes vector code without widening: there are fewer than 256.
-    let count = bytes.iter().fold(0u8, |count, &byte| count.wrapping_add(u8::from(byte == 0)));
-    usize::from(count)
-}
-
-/// The bits of `bits`, each followed by a zero.
-#[inline(always)]
-fn spread(bits: u32) -> u64 {
-    let mut word = u64::from(bits);
-    word = (word | word << 16) & 0x0000_FFFF_0000_FFFF;
-    word = (word | word << 8) & 0x00FF_00FF_00FF_00FF;
-    word = (word | word << 4) & 0x0F0F_0F0F_0F0F_0F0F;
-    word = (word | word << 2) & 0x3333_3333_3333_3333;
-    (word | word << 1) & 0x5555_5555_5555_5555
 }
 
 /// A part of a segment while it is parsed.
@@ -279,89 +236,6 @@ struct Lane {
 }
 
 impl Scratch<'_> {
-    /// Looks up and enters the positions of the segment from `start` on at which a match may start, and returns how many have
-    /// a candidate.
-    ///
-    /// # Safety
-    /// Invariant I; `start + MATCH_MARGIN < src.len()`; the table has entries of earlier positions only.
-    #[inline(always)]
-    unsafe fn scan<S: Isa, const STRIDE: usize, const KEY: usize, const BITS: u32, const WAYS: usize>(
-        &mut self,
-        src: &[u8],
-        start: usize,
-    ) -> u32 {
-        let positions = (src.len() - start - MATCH_MARGIN).min(SEGMENT).div_ceil(STRIDE);
-        let (mut found, mut skip) = (0, 0usize);
-        let pairs = self.distances.chunks_exact_mut(PAIR * WAYS).zip(self.bits.as_chunks_mut::<2>().0);
-        for (i, (distances, bits)) in pairs.take((SEGMENT / STRIDE + PADDING) / PAIR).enumerate() {
-            let left = positions.saturating_sub(i * PAIR);
-            if left == 0 || skip > 0 {
-                skip = skip.saturating_sub(1);
-                distances.fill(1);
-                bits.fill(0);
-                continue;
-            }
-            let at = start + i * PAIR * STRIDE;
-            let rest = &src[at..];
-            let mut padded = [0; 4 * PAIR + KEY_ROOM];
-            let from = if rest.len() >= PAIR * STRIDE + KEY_ROOM {
-                rest.as_ptr()
-            } else {
-                padded[..rest.len()].copy_from_slice(rest);
-                padded.as_ptr()
-            };
-            let table = self.table.as_mut_ptr();
-            // SAFETY: invariant I is the caller's; PAIR * STRIDE + KEY_ROOM bytes are at `from` either way (S); the table has
-            // 1 << BITS entries, what the distances go to BLOCK elements (D).
-            unsafe {
-                if WAYS == 2 {
-                    let table = table.cast::<u64>();
-                    if zeros(core::slice::from_raw_parts(from, PAIR)) >= self.sparse {
-                        let mut even = [0; 2 * BLOCK];
-                        let found = S::scan_pairs::<2, BITS>(from, at, table, even.as_mut_ptr());
-                        for (pair, even) in distances.as_chunks_mut::<4>().0.iter_mut().zip(even.as_chunks::<2>().0) {
-                            *pair = [even[0], even[1], 1, 1];
-                        }
-                        *bits = [spread(found as u32), spread((found >> 32) as u32)];
-                    } else {
-                        bits[0] = S::scan_pairs::<1, BITS>(from, at, table, distances.as_mut_ptr());
-                        let (from, at) = (from.add(BLOCK), at + BLOCK);
-                        bits[1] = S::scan_pairs::<1, BITS>(from, at, table, distances[2 * BLOCK..].as_mut_ptr());
-                    }
-                } else if STRIDE == 1 && zeros(core::slice::from_raw_parts(from, PAIR)) >= self.sparse {
-                    let mut even = [0; BLOCK];
-                    let found = S::scan::<2, KEY, BITS>(from, at, table, even.as_mut_ptr());
-                    for (pair, even) in distances.as_chunks_mut::<2>().0.iter_mut().zip(even) {
-                        *pair = [even, 1];
-                    }
-                    *bits = [spread(found as u32), spread((found >> 32) as u32)];
-                } else {
-                    bits[0] = S::scan::<STRIDE, KEY, BITS>(from, at, table, distances.as_mut_ptr());
-                    let (from, at) = (from.add(BLOCK * STRIDE), at + BLOCK * STRIDE);
-                    bits[1] = S::scan::<STRIDE, KEY, BITS>(from, at, table, distances[BLOCK..].as_mut_ptr());
-                }
-            }
-            for (bits, left) in bits.iter_mut().zip([left, left.saturating_sub(BLOCK)]) {
-                if left < BLOCK {
-                    *bits &= (1 << left) - 1;
-                }
-            }
-            if left < PAIR {
-                distances[left * WAYS..].fill(1);
-            }
-            if at == 0 {
-                // It has nothing before it; an empty entry looks like one.
-                bits[0] &= !1;
-                distances[..WAYS].fill(1);
-            }
-            let here = bits[0].count_ones() + bits[1].count_ones();
-            found += here;
-            self.quiet = if here == 0 { self.quiet + 1 } else { 0 };
-            skip = self.quiet / QUIET;
-        }
-        found
-    }
-
     /// Parses the segment from `start` on, appends its sequences and returns where the last one of the block ends so far, which
     /// was `anchor` before. `None`: no room.
     ///
@@ -406,8 +280,8 @@ impl Scratch<'_> {
         while at < SEGMENT.min(rest.len() - MATCH_MARGIN) {
             let position = at / STRIDE;
             let (mut len, mut distance) = (0, 1);
-            if self.bits[position / BLOCK] >> (position % BLOCK) & 1 != 0 {
-                for &candidate in &self.distances[position * WAYS..][..WAYS] {
+            if self.candidates.bits[position / BLOCK] >> (position % BLOCK) & 1 != 0 {
+                for &candidate in &self.candidates.distances[position * WAYS..][..WAYS] {
                     // SAFETY: a candidate lies that far back in `src` (the contract of `Isa::scan`), and `at` is less than
                     // the end of the matches (S).
                     let common = unsafe {
@@ -442,7 +316,7 @@ impl Scratch<'_> {
     unsafe fn longest<S: Isa, const WAYS: usize>(&self, here: *const u8, position: usize) -> (usize, usize) {
         // SAFETY: the caller's contract; distances reach back inside the block.
         unsafe {
-            let candidates = self.distances.as_ptr().add(position * WAYS);
+            let candidates = self.candidates.distances.as_ptr().add(position * WAYS);
             let mut distance = usize::from(*candidates);
             let mut len = S::common32(here, here.sub(distance));
             if WAYS == 2 {
@@ -472,8 +346,8 @@ impl Scratch<'_> {
         // of `rest` follow them (LANE_ROOM). Distances reach back inside the block: the scan's by its contract, `repeat` since
         // it was one of an earlier position. Notes: see `Lane`.
         unsafe {
-            let bits =
-                load64(self.bits.as_ptr().cast::<u8>().add(first / 8)) >> (first % 8) | 1 << (REACH / STRIDE - 1);
+            let bits = load64(self.candidates.bits.as_ptr().cast::<u8>().add(first / 8)) >> (first % 8)
+                | 1 << (REACH / STRIDE - 1);
             let position = first + bits.trailing_zeros() as usize;
             let mut at = position * STRIDE;
             let here = rest.as_ptr().add(at);

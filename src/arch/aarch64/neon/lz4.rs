@@ -1,20 +1,20 @@
 //! The LZ4 kernels in 128-bit registers.
 
 use core::arch::aarch64::{
-    uint16x4_t, uint32x4_t, vaddq_u32, vaddvq_u16, vaddvq_u32, vand_u32, vandq_u16, vandq_u32, vbicq_u16, vbicq_u32,
-    vbslq_u32, vceqq_u8, vceqq_u16, vceqz_u32, vceqzq_u16, vceqzq_u32, vcombine_u16, vcombine_u32, vdup_laneq_u32,
-    vdup_n_u32, vdupq_n_s32, vdupq_n_u16, vdupq_n_u32, veor_u32, veorq_u32, vextq_u32, vget_lane_u64, vget_low_u32,
-    vld1_u32, vld1q_lane_u32, vld1q_u8, vld1q_u16, vld1q_u32, vmaxq_u16, vmlaq_u32, vmovn_u32, vmulq_u32, vorrq_u16,
-    vqtbl1q_u8, vreinterpret_u16_u32, vreinterpret_u32_u16, vreinterpret_u64_u8, vreinterpretq_u8_u16,
-    vreinterpretq_u16_u8, vreinterpretq_u16_u32, vreinterpretq_u32_u8, vreinterpretq_u32_u16, vshlq_u32, vshr_n_u32,
-    vshrn_n_u16, vshrq_n_u32, vst1_lane_u32, vst1_u16, vst1_u32, vst1q_lane_u32, vst1q_u8, vst1q_u16, vst1q_u32,
-    vsub_u16, vsubq_u16, vsubq_u32, vzip1_u32,
+    uint16x4_t, uint32x4_t, vaddq_u32, vaddvq_u16, vaddvq_u32, vand_u32, vandq_u8, vandq_u16, vandq_u32, vbicq_u16,
+    vbicq_u32, vbslq_u32, vceqq_u8, vceqq_u16, vceqz_u32, vceqzq_u16, vceqzq_u32, vcombine_u16, vcombine_u32,
+    vdup_laneq_u32, vdup_n_u32, vdupq_n_s32, vdupq_n_u16, vdupq_n_u32, veor_u32, veorq_u32, vextq_u32, vget_lane_u64,
+    vget_low_u32, vgetq_lane_u32, vld1_u32, vld1q_lane_u32, vld1q_u8, vld1q_u16, vld1q_u32, vmaxq_u16, vmlaq_u32,
+    vmovn_u32, vmulq_u32, vorrq_u16, vpaddq_u8, vqtbl1q_u8, vreinterpret_u16_u32, vreinterpret_u32_u16,
+    vreinterpret_u64_u8, vreinterpretq_u8_u16, vreinterpretq_u16_u8, vreinterpretq_u16_u32, vreinterpretq_u32_u8,
+    vreinterpretq_u32_u16, vshlq_u32, vshr_n_u32, vshrn_n_u16, vshrq_n_u32, vst1_lane_u32, vst1_u16, vst1_u32,
+    vst1q_lane_u32, vst1q_u8, vst1q_u16, vst1q_u32, vsub_u16, vsubq_u16, vsubq_u32, vzip1_u32,
 };
 
 use crate::base::Error;
 use crate::kernel::lz4_decode::{NearCopy, PERIODS};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS, ROTATIONS};
-use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal};
+use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal, instantiate_scan, instantiate_zstd_lanes};
 
 /// NEON.
 pub struct Neon;
@@ -66,6 +66,20 @@ impl Isa for Neon {
             let half = |at: usize| differing16(a.add(at), b.add(at)).trailing_zeros() as usize / 4;
             let first = half(0);
             if first < 16 { first } else { 16 + half(16) }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn equal32(a: *const u8, b: *const u8) -> u32 {
+        // SAFETY: the caller's shell enables NEON (I); 32 bytes are readable at both, by the contract of `Isa::equal32` (S).
+        unsafe {
+            let weights = vld1q_u8([1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128].as_ptr());
+            let low = vandq_u8(vceqq_u8(vld1q_u8(a), vld1q_u8(b)), weights);
+            let high = vandq_u8(vceqq_u8(vld1q_u8(a.add(16)), vld1q_u8(b.add(16))), weights);
+            // Three additions of neighbours leave a byte for each eight.
+            let sums = vpaddq_u8(low, high);
+            let sums = vpaddq_u8(sums, sums);
+            vgetq_lane_u32::<0>(vreinterpretq_u32_u8(vpaddq_u8(sums, sums)))
         }
     }
 
@@ -269,6 +283,8 @@ unsafe fn exchange<const BITS: u32>(
     }
 }
 
+instantiate_scan!(Neon, [#[target_feature(enable = "neon")]]);
+instantiate_zstd_lanes!(Neon, [#[target_feature(enable = "neon")]]);
 instantiate_lz4_lanes!(Neon, [#[target_feature(enable = "neon")]]);
 instantiate_lz4_optimal!(Neon, [#[target_feature(enable = "neon")]]);
 

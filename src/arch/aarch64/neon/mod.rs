@@ -57,6 +57,7 @@ pub static KERNELS: Kernels = Kernels {
     backend: Backend::Neon,
     same_fill,
     fill,
+    zstd_match_lanes: Some(lz4::MATCH_LANES),
     lz4_encode_lanes: Some(lz4::ENCODE_LANES),
     lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
     lz4_decode: lz4::decode,

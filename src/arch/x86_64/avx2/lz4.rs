@@ -19,7 +19,7 @@ use core::arch::x86_64::{
 use crate::base::Error;
 use crate::kernel::lz4_decode::{NearCopy, PERIODS};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS, ROTATIONS};
-use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal};
+use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal, instantiate_scan, instantiate_zstd_lanes};
 
 /// AVX2.
 pub struct Avx2;
@@ -69,6 +69,15 @@ impl Isa for Avx2 {
         unsafe {
             let equal = _mm256_cmpeq_epi8(_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()));
             (!_mm256_movemask_epi8(equal)).trailing_zeros() as usize
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn equal32(a: *const u8, b: *const u8) -> u32 {
+        // SAFETY: the caller's shell enables AVX2 (I); 32 bytes are readable at both, by the contract of `Isa::equal32` (S).
+        unsafe {
+            let equal = _mm256_cmpeq_epi8(_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()));
+            _mm256_movemask_epi8(equal).cast_unsigned()
         }
     }
 
@@ -367,6 +376,8 @@ unsafe fn places<const BITS: u32, T>(table: *mut T, hashes: &[u32; BLOCK], at: u
     }
 }
 
+instantiate_scan!(Avx2, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
+instantiate_zstd_lanes!(Avx2, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
 instantiate_lz4_lanes!(Avx2, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
 instantiate_lz4_optimal!(Avx2, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
 

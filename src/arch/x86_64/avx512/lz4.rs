@@ -5,15 +5,15 @@
 
 use core::arch::x86_64::{
     __m256i, _mm_max_epu16, _mm_set1_epi16, _mm_storeu_si128, _mm256_add_epi32, _mm256_blend_epi16,
-    _mm256_castsi256_si128, _mm256_cmpneq_epi8_mask, _mm256_extracti128_si256, _mm256_loadu_si256,
-    _mm256_maskz_cvtepi32_epi16, _mm256_mullo_epi32, _mm256_set_m128i, _mm256_set1_epi32, _mm256_setr_epi32,
-    _mm256_setzero_si256, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_testn_epi32_mask,
-    _mm256_xor_si256,
+    _mm256_castsi256_si128, _mm256_cmpeq_epi8_mask, _mm256_cmpneq_epi8_mask, _mm256_extracti128_si256,
+    _mm256_loadu_si256, _mm256_maskz_cvtepi32_epi16, _mm256_mullo_epi32, _mm256_set_m128i, _mm256_set1_epi32,
+    _mm256_setr_epi32, _mm256_setzero_si256, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_sub_epi16,
+    _mm256_testn_epi32_mask, _mm256_xor_si256,
 };
 
 use super::super::avx2::lz4::{Avx2, exchange, keys, shift_left};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
-use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal};
+use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal, instantiate_scan, instantiate_zstd_lanes};
 
 /// AVX-512 BW and VL.
 pub struct Avx512;
@@ -27,6 +27,12 @@ impl Isa for Avx512 {
             let differing = _mm256_cmpneq_epi8_mask(_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()));
             differing.trailing_zeros() as usize
         }
+    }
+
+    #[inline(always)]
+    unsafe fn equal32(a: *const u8, b: *const u8) -> u32 {
+        // SAFETY: as above, by the contract of `Isa::equal32`.
+        unsafe { _mm256_cmpeq_epi8_mask(_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast())) }
     }
 
     #[inline(always)]
@@ -140,6 +146,8 @@ unsafe fn four(table: *mut u32, places: &[u32; BLOCK], at: usize) -> [*mut u32; 
     }
 }
 
+instantiate_scan!(Avx512, [#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]]);
+instantiate_zstd_lanes!(Avx512, [#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]]);
 instantiate_lz4_lanes!(
     Avx512,
     [#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]]

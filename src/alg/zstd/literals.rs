@@ -1,7 +1,7 @@
 //! The literals section of a block (RFC 8878 section 3.1.1.3.1).
 
 use super::decode::{Stricter, stricter};
-use super::huff_decode::Tree;
+use super::sequences::flawed;
 use crate::base::Error;
 use crate::base::format::zstd::{LITERALS_RAW, LITERALS_RLE, LITERALS_TREELESS};
 use crate::dispatch::{Streams, Table};
@@ -112,10 +112,10 @@ impl Decoder<'_, '_> {
         let data = if kind == LITERALS_TREELESS {
             content
         } else {
-            let tree = Tree::read(content)?;
-            tree.build(self.own);
-            self.trees = Trees::Own(tree.log);
-            &content[tree.len..]
+            self.trees = Trees::None;
+            let (log, tree_len) = self.table.zstd_tree_read(content, self.own).map_err(flawed)?;
+            self.trees = Trees::Own(log);
+            &content[tree_len..]
         };
         let (table, log) = match (self.trees, self.dict) {
             (Trees::Own(log), _) => (&*self.own, log),

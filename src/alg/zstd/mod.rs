@@ -2,7 +2,7 @@
 //!
 //! - `frame`: headers of frames and blocks; `decode`: the loop over them; `encode`: the frames that we write
 //! - `literals`, `sequences`, `encode_literals`, `encode_sequences`: the two sections of a compressed block
-//! - `huff_decode`, `fse_decode`, `huff_encode`, `fse_encode`: entropy tables
+//! - `huff_encode`, `fse_encode`: entropy tables of the encoder
 //! - `dict`, `encode_dict`: dictionaries
 
 mod decode;
@@ -14,9 +14,7 @@ mod encode_sequences;
 #[cfg(test)]
 mod encode_tests;
 pub mod frame;
-mod fse_decode;
 mod fse_encode;
-mod huff_decode;
 mod huff_encode;
 mod literals;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod lz4;
 mod tzp;
+mod zstd;
 
 #[cfg(target_arch = "x86_64")]
 pub(in crate::arch) use tzp::{ONES, bytes, equal_bytes};
@@ -53,8 +54,10 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     same_fill,
     fill,
     histogram: crate::kernel::histogram::histogram,
-    zstd_huff_decode: crate::kernel::zstd_huff_decode::decode,
-    zstd_seq_decode: crate::kernel::zstd_seq_decode::execute,
+    zstd_fse_read: zstd::FSE_READ,
+    zstd_tree_read: zstd::TREE_READ,
+    zstd_huff_decode: zstd::HUFF_DECODE,
+    zstd_seq_decode: zstd::SEQ_DECODE,
     zstd_match_fast: crate::kernel::zstd_match::fast,
     zstd_match_dense: crate::kernel::zstd_match::dense,
     zstd_huff_encode_one: crate::kernel::zstd_huff_encode::one_stream,

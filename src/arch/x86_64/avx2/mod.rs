@@ -3,6 +3,7 @@
 
 pub mod lz4;
 mod tzp;
+mod zstd;
 
 use core::arch::x86_64::{
     __m256i, _mm256_loadu_si256, _mm256_or_si256, _mm256_set1_epi64x, _mm256_storeu_si256, _mm256_testz_si256,
@@ -62,6 +63,10 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     fill,
     lz4_encode_lanes: Some(lz4::ENCODE_LANES),
     lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
+    zstd_fse_read: zstd::FSE_READ,
+    zstd_tree_read: zstd::TREE_READ,
+    zstd_huff_decode: zstd::HUFF_DECODE,
+    zstd_seq_decode: zstd::SEQ_DECODE,
     lz4_decode: lz4::decode,
     tzp_encode: tzp::ENCODE,
     tzp_decode: tzp::DECODE,

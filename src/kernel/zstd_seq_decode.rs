@@ -56,6 +56,126 @@ pub struct Sequences<'a> {
     pub at: usize,
 }
 
+/// What the decoder needs from an instruction set.
+///
+/// Methods are `#[inline(always)]` without target features: they become instructions of the set only inside a shell
+/// that enables it (invariant I of [`crate::kernel`]), which is why they are unsafe.
+pub trait SeqIsa: NearCopy {
+    /// The last three offsets.
+    type Repeats: Copy;
+
+    /// Takes the last three offsets, latest first.
+    ///
+    /// # Safety
+    /// Invariant I.
+    unsafe fn repeats(offsets: [u32; 3]) -> Self::Repeats;
+
+    /// Gives them back.
+    ///
+    /// # Safety
+    /// Invariant I.
+    unsafe fn offsets(repeats: Self::Repeats) -> [u32; 3];
+
+    /// Returns the offset that an `Offset_Value` of 1 and above stands for behind literals, if `behind_literals`, or none, and the last three
+    /// offsets from there on (RFC 8878 section 3.1.1.5). It may be zero.
+    ///
+    /// # Safety
+    /// Invariant I.
+    unsafe fn resolve(repeats: Self::Repeats, value: u32, behind_literals: bool) -> (u32, Self::Repeats);
+
+    /// What is known of the last bytes of the output, without reading them back.
+    type Window: Copy;
+
+    /// Returns the window of the `at` bytes before `to`.
+    ///
+    /// # Safety
+    /// Invariant I; as many bytes are readable there.
+    unsafe fn window(to: *const u8, at: usize) -> Self::Window;
+
+    /// Copies `ll` bytes from `literals` to `to`, then to behind them `ml` bytes from `offset` before that place; returns the window
+    /// of what is behind both. Up to [`LITERALS`] and [`MATCH`] bytes are written.
+    ///
+    /// # Safety
+    /// Invariant I; the window is that of `to`. `ll` is at most [`LITERALS`], which are readable at `literals`, `ml` at most
+    /// [`MATCH`]; `1 <= offset`; `offset` bytes before `to + ll` and [`LITERALS`] and [`MATCH`] bytes from `to` on lie in one destination.
+    unsafe fn copy(
+        window: Self::Window,
+        literals: *const u8,
+        ll: usize,
+        to: *mut u8,
+        offset: usize,
+        ml: usize,
+    ) -> Self::Window;
+
+    /// Returns the low bits of a word, as many as the low byte of `count` says, which is below 64.
+    ///
+    /// # Safety
+    /// Invariant I.
+    unsafe fn low(word: u64, count: u64) -> u64;
+}
+
+/// Implements the repeated offsets of [`SeqIsa`] in registers for numbers.
+macro_rules! repeats_as_numbers {
+    () => {
+        type Repeats = [u32; 3];
+        #[inline(always)]
+        unsafe fn repeats(offsets: [u32; 3]) -> [u32; 3] {
+            offsets
+        }
+        #[inline(always)]
+        unsafe fn offsets(repeats: [u32; 3]) -> [u32; 3] {
+            repeats
+        }
+        #[inline(always)]
+        unsafe fn resolve(repeats: [u32; 3], value: u32, behind_literals: bool) -> (u32, [u32; 3]) {
+            crate::kernel::zstd_seq_decode::resolve_by_selects(repeats, value, behind_literals)
+        }
+    };
+}
+pub(crate) use repeats_as_numbers;
+
+/// [`SeqIsa::resolve`] for numbers.
+#[inline(always)]
+pub fn resolve_by_selects([first, second, third]: [u32; 3], value: u32, behind_literals: bool) -> (u32, [u32; 3]) {
+    // 1 to 4 for a repeated offset: the first, second or third, the first less one; above for another one.
+    let which = select_unpredictable(value > 3, 5, value + u32::from(!behind_literals));
+    let mut offset = select_unpredictable(which == 4, first.wrapping_sub(1), value.wrapping_sub(3));
+    offset = select_unpredictable(which == 3, third, offset);
+    offset = select_unpredictable(which == 2, second, offset);
+    offset = select_unpredictable(which == 1, first, offset);
+    let third = select_unpredictable(which <= 2, third, second);
+    let second = select_unpredictable(which == 1, second, first);
+    (offset, [offset, second, third])
+}
+
+/// Implements [`SeqIsa`] by loads from the output, for an instruction set with [`NearCopy`].
+macro_rules! read_the_output_back {
+    () => {
+        type Window = ();
+        #[inline(always)]
+        unsafe fn window(_: *const u8, _: usize) {}
+        #[inline(always)]
+        unsafe fn copy(_: (), literals: *const u8, ll: usize, to: *mut u8, offset: usize, _: usize) {
+            // SAFETY: the contract of `SeqIsa::copy`.
+            unsafe { crate::kernel::zstd_seq_decode::copy_through_memory::<Self>(literals, ll, to, offset) }
+        }
+    };
+}
+pub(crate) use read_the_output_back;
+
+/// [`SeqIsa::copy`] that reads the match from the output.
+///
+/// # Safety
+/// As for that.
+#[inline(always)]
+pub unsafe fn copy_through_memory<M: NearCopy>(literals: *const u8, ll: usize, to: *mut u8, offset: usize) {
+    // SAFETY: the contract is the same.
+    unsafe {
+        copy::<LITERALS>(literals, to);
+        first32::<M>(to.add(ll), offset);
+    }
+}
+
 /// Bytes in front of any stream of bits: two of a frame, three of a block, one each of literals, count and modes.
 pub const HEADERS: usize = 8;
 
@@ -71,7 +191,7 @@ pub const HEADERS: usize = 8;
 /// # Safety
 /// Invariant I of [`crate::kernel`] for `M`.
 #[inline(always)]
-pub unsafe fn execute<M: NearCopy>(job: &mut Sequences, dst: &mut [u8]) -> Result<usize, Error> {
+pub unsafe fn execute<M: SeqIsa>(job: &mut Sequences, dst: &mut [u8]) -> Result<usize, Error> {
     let (mut at, mut lit) = (job.at, 0);
     if job.literals_len > job.literals.len() || at > dst.len() {
         return Err(Error::Corrupt);
@@ -145,14 +265,14 @@ fn above(bits: &[u8], position: usize) -> u64 {
 /// The value of an entry, without its extra bits, of a literals length or match length.
 #[inline(always)]
 fn value(entry: u64) -> u64 {
-    entry >> 24 & 0xff_ffff
+    entry.rotate_right(24) & 0xff_ffff
 }
 
 /// Literals that one sequence of [`stretch`] copies without a loop. One in a hundred of real pages has more.
-const LITERALS: usize = 16;
+pub const LITERALS: usize = 16;
 /// Length of a match that one sequence of [`stretch`] copies without a loop. On real pages, one in thirteen is longer, but
 /// one in five is longer than 16 bytes.
-const MATCH: usize = 32;
+pub const MATCH: usize = 32;
 /// Room that [`stretch`] needs in front of a sequence.
 const STRETCH_ROOM: usize = LITERALS + MATCH;
 const _: () = assert!(LITERALS <= SLACK);
@@ -163,8 +283,10 @@ const _: () = assert!(LITERALS <= SLACK);
 /// Invariant I for `M`. `state` is as [`State`] says, the position not negative and inside the stream of `job`, which begins at least
 /// 8 bytes into its source.
 #[inline(always)]
-unsafe fn stretch<M: NearCopy>(state: &mut State, job: &Sequences, dst: &mut [u8]) {
-    let State { mut ll, mut of, mut ml, mut position, repeats: [mut first, mut second, mut third], .. } = *state;
+unsafe fn stretch<M: SeqIsa>(state: &mut State, job: &Sequences, dst: &mut [u8]) {
+    let State { mut ll, mut of, mut ml, mut position, .. } = *state;
+    // SAFETY: the features are there (I).
+    let mut repeats = unsafe { M::repeats(state.repeats) };
     let (mut at, mut lit, mut left) = (state.at, state.lit, state.left);
     let (ll_table, of_table, ml_table) = (job.ll.as_ptr(), job.of.as_ptr(), job.ml.as_ptr());
     // Signed, as short destinations and literals allow nothing.
@@ -173,6 +295,8 @@ unsafe fn stretch<M: NearCopy>(state: &mut State, job: &Sequences, dst: &mut [u8
     // SAFETY: inside the source, as the stream begins at least 8 bytes into it.
     let stream = unsafe { job.src.as_ptr().add(job.bits_at).sub(7) };
     let (literals, to) = (job.literals.as_ptr(), dst.as_mut_ptr());
+    // SAFETY: the features are there (I); `at` is at most the length of the destination.
+    let mut window = unsafe { M::window(to.add(at), at) };
     while left > 1 && at as isize <= at_limit && lit as isize <= lit_limit {
         // SAFETY: states are below the number of entries (T).
         let (ll_entry, of_entry, ml_entry) = unsafe { (*ll_table.add(ll), *of_table.add(of), *ml_table.add(ml)) };
@@ -187,18 +311,17 @@ unsafe fn stretch<M: NearCopy>(state: &mut State, job: &Sequences, dst: &mut [u8
         }
         let word = word.wrapping_shr(((position & 7 | 56) - bits) as u32);
         let lengths = word.wrapping_shr(sum as u32);
+        // SAFETY: the features are there (I).
+        let low = |word: u64, count: u64| unsafe { M::low(word, count) };
         let (ll_extra, ml_extra, of_extra) =
-            ((ll_entry >> 16) as u32 & 0xff, (ml_entry >> 16) as u32 & 0xff, (of_entry >> 16) as u32 & 0xff);
-        let ll_len = (value(ll_entry) + (lengths & mask(ll_extra))) as usize;
-        let ml_len = (value(ml_entry) + (lengths.wrapping_shr(ll_extra) & mask(ml_extra))) as usize;
-        let of_value = (1 << of_extra) + (lengths.wrapping_shr(ll_extra + ml_extra) & mask(of_extra)) as u32;
+            (ll_entry.rotate_right(16), ml_entry.rotate_right(16), of_entry.rotate_right(16));
+        let ll_len = (value(ll_entry) + low(lengths, ll_extra)) as usize;
+        let ml_len = (value(ml_entry) + low(lengths.wrapping_shr(ll_extra as u32), ml_extra)) as usize;
+        let of_value = (1u64.wrapping_shl(of_extra as u32)
+            + low(lengths.wrapping_shr((ll_extra + ml_extra) as u32), of_extra)) as u32;
 
-        // 1 to 4 for a repeated offset: the first, second or third, the first less one; above for another one.
-        let which = select_unpredictable(of_value > 3, 5, of_value + u32::from(ll_len == 0));
-        let mut offset = select_unpredictable(which == 4, first.wrapping_sub(1), of_value.wrapping_sub(3));
-        offset = select_unpredictable(which == 3, third, offset);
-        offset = select_unpredictable(which == 2, second, offset);
-        offset = select_unpredictable(which == 1, first, offset);
+        // SAFETY: the features are there (I).
+        let (offset, next_repeats) = unsafe { M::resolve(repeats, of_value, ll_len != 0) };
         let start = at + ll_len;
         // Also zero.
         if (offset as usize).wrapping_sub(1) >= start {
@@ -217,28 +340,25 @@ unsafe fn stretch<M: NearCopy>(state: &mut State, job: &Sequences, dst: &mut [u8
             unsafe {
                 copy_literals(literals.add(lit), to.add(at), ll_len);
                 copy_match::<M>(to.add(start), offset as usize, ml_len);
+                window = M::window(to.add(start + ml_len), start + ml_len);
             }
         } else {
             // SAFETY: LITERALS bytes can be read from `lit` on (S), and with MATCH bytes behind be written from `at` on (D), by the
-            // limits of the loop; the match begins inside `dst`.
-            unsafe {
-                copy::<LITERALS>(literals.add(lit), to.add(at));
-                first32::<M>(to.add(start), offset as usize);
-            }
+            // limits of the loop; the match begins inside `dst`; the window follows every copy.
+            window = unsafe { M::copy(window, literals.add(lit), ll_len, to.add(at), offset as usize, ml_len) };
         }
-        third = select_unpredictable(which <= 2, third, second);
-        second = select_unpredictable(which == 1, second, first);
-        first = offset;
-        let (of_bits, ml_bits) = (of_entry as u32 & 0xff, ml_entry as u32 & 0xff);
-        of = (of_entry >> 48) as usize + (word & mask(of_bits)) as usize;
-        ml = (ml_entry >> 48) as usize + (word.wrapping_shr(of_bits) & mask(ml_bits)) as usize;
-        ll = (ll_entry >> 48) as usize + (word.wrapping_shr(of_bits + ml_bits) & mask(ll_entry as u32 & 0xff)) as usize;
+        repeats = next_repeats;
+        of = ((of_entry >> 48) + low(word, of_entry)) as usize;
+        ml = ((ml_entry >> 48) + low(word.wrapping_shr(of_entry as u32), ml_entry)) as usize;
+        ll = ((ll_entry >> 48) + low(word.wrapping_shr((of_entry + ml_entry) as u32), ll_entry)) as usize;
         position = rest;
         at = start + ml_len;
         lit += ll_len;
         left -= 1;
     }
-    *state = State { ll, of, ml, position, repeats: [first, second, third], at, lit, left };
+    // SAFETY: the features are there (I).
+    let repeats = unsafe { M::offsets(repeats) };
+    *state = State { ll, of, ml, position, repeats, at, lit, left };
 }
 
 /// Decodes and executes one sequence, with every bound checked; the last one reads no next states.
@@ -398,6 +518,14 @@ mod tests {
                 // SAFETY: by the contract of `NearCopy::first16`.
                 unsafe { *to.add(i) = *to.add(i).sub(offset) };
             }
+        }
+    }
+
+    impl SeqIsa for Bytes {
+        read_the_output_back!();
+        repeats_as_numbers!();
+        unsafe fn low(word: u64, count: u64) -> u64 {
+            word & mask(count as u32)
         }
     }
 

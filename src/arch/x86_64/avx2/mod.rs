@@ -3,7 +3,7 @@
 
 pub mod lz4;
 mod tzp;
-mod zstd;
+pub mod zstd;
 
 use core::arch::x86_64::{
     __m256i, _mm256_loadu_si256, _mm256_or_si256, _mm256_set1_epi64x, _mm256_storeu_si256, _mm256_testz_si256,

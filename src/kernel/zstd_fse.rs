@@ -71,7 +71,7 @@ impl<'a> Entries<'a> {
 }
 
 /// A table of a fixed distribution, made at compile time or with a dictionary.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Fixed<M> {
     entries: M,
     log: u32,

@@ -1,11 +1,13 @@
 //! The Zstandard format (RFC 8878).
 //!
 //! - `frame`: headers of frames and blocks; `decode`: the loop over them; `encode`: the frames that we write
+//! - `decode_presets`: tables that need not be built
 //! - `literals`, `sequences`, `encode_literals`, `encode_sequences`: the two sections of a compressed block
 //! - `huff_encode`, `fse_encode`: entropy tables of the encoder
 //! - `dict`, `encode_dict`: dictionaries
 
 mod decode;
+mod decode_presets;
 pub mod dict;
 mod encode;
 mod encode_dict;

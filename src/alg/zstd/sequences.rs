@@ -1,6 +1,7 @@
 //! The header of the sequences section (RFC 8878 section 3.1.1.3.2.1).
 
 use super::decode::{Stricter, stricter};
+use super::decode_presets::{LL_PRESETS, ML_PRESETS, OF_PRESETS, Presets};
 use super::dict::DecodeTables;
 use crate::base::Error;
 use crate::base::format::zstd::{
@@ -67,6 +68,7 @@ enum Source<'d> {
 pub struct SequenceTable<'s, 'd> {
     alphabet: &'static Alphabet,
     predefined: Entries<'static>,
+    presets: &'static Presets,
     own: Own<'s>,
     dict: Option<Entries<'d>>,
     source: Source<'d>,
@@ -75,11 +77,11 @@ pub struct SequenceTable<'s, 'd> {
 impl<'s, 'd> SequenceTable<'s, 'd> {
     fn new(
         alphabet: &'static Alphabet,
-        predefined: Entries<'static>,
+        (predefined, presets): (Entries<'static>, &'static Presets),
         memory: &'s mut [u64],
         dict: Option<Entries<'d>>,
     ) -> Self {
-        SequenceTable { alphabet, predefined, own: Own::new(memory), dict, source: Source::None }
+        SequenceTable { alphabet, predefined, presets, own: Own::new(memory), dict, source: Source::None }
     }
 
     /// Forgets the tables of the last frame.
@@ -100,6 +102,10 @@ impl<'s, 'd> SequenceTable<'s, 'd> {
                 if self.own.single(code, self.alphabet) { Ok(1) } else { Err(Error::Corrupt) }
             }
             MODE_FSE => {
+                if let Some((entries, len)) = self.presets.find(src) {
+                    self.source = Source::Fixed(entries);
+                    return Ok(len);
+                }
                 self.source = Source::Own;
                 table.zstd_fse_read(&mut self.own, self.alphabet, src).map_err(flawed)
             }
@@ -141,9 +147,9 @@ impl<'s, 'd> Tables<'s, 'd> {
     pub fn new(memory: [&'s mut [u64]; 3], dict: Option<&'d DecodeTables>) -> Self {
         let [ll, of, ml] = memory;
         Tables {
-            ll: SequenceTable::new(&LL, LL_PREDEFINED.entries(), ll, dict.map(|dict| dict.ll.entries())),
-            of: SequenceTable::new(&OF, OF_PREDEFINED.entries(), of, dict.map(|dict| dict.of.entries())),
-            ml: SequenceTable::new(&ML, ML_PREDEFINED.entries(), ml, dict.map(|dict| dict.ml.entries())),
+            ll: SequenceTable::new(&LL, (LL_PREDEFINED.entries(), &LL_PRESETS), ll, dict.map(|dict| dict.ll.entries())),
+            of: SequenceTable::new(&OF, (OF_PREDEFINED.entries(), &OF_PRESETS), of, dict.map(|dict| dict.of.entries())),
+            ml: SequenceTable::new(&ML, (ML_PREDEFINED.entries(), &ML_PRESETS), ml, dict.map(|dict| dict.ml.entries())),
         }
     }
 

@@ -4,3 +4,4 @@ pub mod lz4;
 pub mod object;
 pub mod tzp;
 pub mod zstd;
+pub mod zstd_presets;

@@ -78,9 +78,17 @@ impl Table {
     /// Fills `dst` with Huffman-coded literals; `false` if `src` is damaged.
     ///
     /// See [`crate::kernel::zstd_huff_decode::decode`].
-    pub fn zstd_huff_decode(self, table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool {
+    pub fn zstd_huff_decode(
+        self,
+        table: &[u16],
+        log: u32,
+        streams: Streams,
+        src: &[u8],
+        at: usize,
+        dst: &mut [u8],
+    ) -> bool {
         // SAFETY: `self` exists only where the CPU runs the table (I).
-        unsafe { (self.0.zstd_huff_decode)(table, log, streams, src, dst) }
+        unsafe { (self.0.zstd_huff_decode)(table, log, streams, src, at, dst) }
     }
 
     /// Reads the description of a table of sequences at the beginning of `src`, makes it, and returns its length.

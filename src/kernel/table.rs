@@ -24,7 +24,8 @@ pub type Lz4Decode = unsafe fn(dict: &[u8], src: &[u8], dst: &mut [u8]) -> Resul
 pub type SeqEncode =
     unsafe fn(tables: &[SeqTable<'_>; 3], ll: &[u8], of: &[u8], ml: &[u8], extra: &[u64], dst: &mut [u8]) -> usize;
 /// The type of [`super::zstd_huff_decode::decode`].
-pub type ZstdHuffDecode = unsafe fn(table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool;
+pub type ZstdHuffDecode =
+    unsafe fn(table: &[u16], log: u32, streams: Streams, src: &[u8], at: usize, dst: &mut [u8]) -> bool;
 
 /// The type of [`Own::read`]: the place, what its codes mean, the source.
 pub type ZstdFseRead = unsafe fn(&mut Own<'_>, &Alphabet, src: &[u8]) -> Result<usize, Flaw>;
@@ -229,9 +230,10 @@ macro_rules! instantiate_zstd_decoder {
             log: u32,
             streams: crate::kernel::zstd_huff_decode::Streams,
             src: &[u8],
+            at: usize,
             dst: &mut [u8],
         ) -> bool {
-            crate::kernel::zstd_huff_decode::decode(table, log, streams, src, dst)
+            crate::kernel::zstd_huff_decode::decode(table, log, streams, src, at, dst)
         }
         $(#[$features])*
         unsafe fn seq_decode(

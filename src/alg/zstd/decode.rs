@@ -180,7 +180,7 @@ impl Decoder<'_, '_> {
         }
         let (src, rest) = (&src[..from + size], &src[from..]);
         let block = &src[from..];
-        let literals = self.literals.decode(block, block_max, dst.len() - at)?;
+        let literals = self.literals.decode(src, from, block_max, dst.len() - at)?;
         let section = &block[literals.section_len..];
         let (count, header_len) = self.tables.read_header(self.table, section)?;
         let mut job = Sequences {

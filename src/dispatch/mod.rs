@@ -7,6 +7,7 @@ use crate::kernel::lz4_encode::lanes::Pace;
 use crate::kernel::lz4_encode::{History, chain};
 use crate::kernel::table::Kernels;
 use crate::kernel::zstd_encode::{literals, sequences};
+use crate::kernel::zstd_fse::{Alphabet, Flaw, Own};
 pub use crate::kernel::zstd_huff_decode::Streams;
 use crate::kernel::zstd_match::dense::DenseTables;
 use crate::kernel::zstd_match::lanes::Pace as MatchPace;
@@ -80,9 +81,36 @@ impl Table {
     /// Fills `dst` with Huffman-coded literals; `false` if `src` is damaged.
     ///
     /// See [`crate::kernel::zstd_huff_decode::decode`].
-    pub fn zstd_huff_decode(self, table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool {
+    pub fn zstd_huff_decode(
+        self,
+        table: &[u16],
+        log: u32,
+        streams: Streams,
+        src: &[u8],
+        at: usize,
+        dst: &mut [u8],
+    ) -> bool {
         // SAFETY: `self` exists only where the CPU runs the table (I).
-        unsafe { (self.0.zstd_huff_decode)(table, log, streams, src, dst) }
+        unsafe { (self.0.zstd_huff_decode)(table, log, streams, src, at, dst) }
+    }
+
+    /// Reads the description of a table of sequences at the beginning of `src`, makes it, and returns its length.
+    ///
+    /// # Errors
+    /// What is wrong with it: [`Own::read`].
+    pub fn zstd_fse_read(self, own: &mut Own<'_>, alphabet: &Alphabet, src: &[u8]) -> Result<usize, Flaw> {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.zstd_fse_read)(own, alphabet, src) }
+    }
+
+    /// Reads the description of a Huffman tree at the beginning of `src`, makes its table, and returns the log of that and
+    /// the length of the description.
+    ///
+    /// # Errors
+    /// What is wrong with it: [`crate::kernel::zstd_tree::read`].
+    pub fn zstd_tree_read(self, src: &[u8], table: &mut [u16]) -> Result<(u32, usize), Flaw> {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.zstd_tree_read)(src, table) }
     }
 
     /// Decodes and executes the sequences of a block; returns where it ends in `dst`.

@@ -54,35 +54,6 @@ impl<'a> Section<'a> {
         // SAFETY: `bytes` has at least 8 bytes (`open`), and `at` is at most its length less 8.
         unsafe { load64(self.bytes, at) }.wrapping_shr((position - at * 8) as u32)
     }
-
-    /// Returns a word of the section and the position of its lowest bit, so that at least 57 of the bits below
-    /// `position` are in it, or all of them.
-    ///
-    /// # Safety
-    /// `position` is at most the one that [`Section::open`] returned with this section.
-    #[inline(always)]
-    pub unsafe fn around(&self, position: usize) -> (u64, usize) {
-        let at = position.div_ceil(8).max(8) - 8;
-        // SAFETY: `bytes` has at least 8 bytes (`open`), and `position` is inside them, so that `at` is at most its
-        // length less 8.
-        (unsafe { load64(self.bytes, at) }, at * 8)
-    }
-
-    /// Returns the bits below `position`, next one highest: at least 57 of them, or those that are left with zeros
-    /// behind. The result is unspecified if `position` is not inside the section.
-    #[inline(always)]
-    pub fn below(&self, position: usize) -> u64 {
-        if position >= 64 {
-            let at = (position.div_ceil(8) - 8).min(self.bytes.len() - 8);
-            // SAFETY: as in `above`.
-            unsafe { load64(self.bytes, at) }.wrapping_shl((at * 8 + 64).wrapping_sub(position) as u32)
-        } else if position > 0 {
-            // SAFETY: `bytes` has at least 8 bytes (`open`).
-            unsafe { load64(self.bytes, 0) << (64 - position) }
-        } else {
-            0
-        }
-    }
 }
 
 #[cfg(test)]
@@ -99,18 +70,9 @@ mod tests {
             assert_eq!(bit(top as usize), 1);
             assert!((top as usize + 1..8 * len).all(|i| bit(i) == 0));
             for position in 0..=top as usize {
-                let (up, down) = (section.above(position), section.below(position));
-                // SAFETY: `position <= top`.
-                let (word, at) = unsafe { section.around(position) };
-                let in_word = position.min(at + 64);
-                assert!(in_word == position && (at == 0 || position - at >= 57));
-                assert!((at..position).all(|i| word >> (i - at) & 1 == bit(i)), "{len} bytes, around {position}");
+                let up = section.above(position);
                 for i in 0..57.min(8 * len - position) {
                     assert_eq!(up >> i & 1, bit(position + i), "{len} bytes, {i} above {position}");
-                }
-                for i in 0..57 {
-                    let want = if i < position { bit(position - 1 - i) } else { 0 };
-                    assert_eq!(down >> (63 - i) & 1, want, "{len} bytes, {i} below {position}");
                 }
             }
         }

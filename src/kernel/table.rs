@@ -3,6 +3,7 @@
 use super::lz4_encode::lanes::Pace;
 use super::lz4_encode::{History, chain};
 use super::zstd_encode::{literals, sequences};
+use super::zstd_fse::{Alphabet, Flaw, Own};
 use super::zstd_huff_decode::Streams;
 use super::zstd_match::dense::DenseTables;
 use super::zstd_match::lanes::Pace as MatchPace;
@@ -33,9 +34,16 @@ pub type ZstdLiterals = unsafe fn(
 /// See [`super::zstd_encode::sequences::write`].
 pub type ZstdSequences = unsafe fn(job: &mut sequences::Job<'_>, dst: &mut [u8]) -> sequences::Section;
 /// The type of [`super::zstd_huff_decode::decode`].
-pub type ZstdHuffDecode = unsafe fn(table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool;
+pub type ZstdHuffDecode =
+    unsafe fn(table: &[u16], log: u32, streams: Streams, src: &[u8], at: usize, dst: &mut [u8]) -> bool;
 /// See [`super::zstd_seq_encode::encode`].
 pub type ZstdBits = unsafe fn(tables: &Tables, codes: &[u32], extra: &[u64], dst: &mut [u8]) -> usize;
+/// The type of [`Own::read`]: the place, what its codes mean, the source.
+pub type ZstdFseRead = unsafe fn(&mut Own<'_>, &Alphabet, src: &[u8]) -> Result<usize, Flaw>;
+/// The type of [`super::zstd_seq_decode::execute`].
+pub type ZstdSeqDecode = unsafe fn(job: &mut Sequences<'_>, dst: &mut [u8]) -> Result<usize, Error>;
+/// The type of [`super::zstd_tree::read`].
+pub type ZstdTreeRead = unsafe fn(src: &[u8], table: &mut [u16]) -> Result<(u32, usize), Flaw>;
 
 /// See [`super::zstd_match::lanes::find`].
 pub type ZstdMatchLanes = unsafe fn(job: &Job<'_>, pace: MatchPace, scratch: &mut [u64], parse: Parse<'_>) -> Found;
@@ -60,8 +68,12 @@ pub struct Kernels {
     pub histogram: unsafe fn(src: &[u8], counts: &mut [u32; 256]),
     /// [`super::zstd_huff_decode::decode`].
     pub zstd_huff_decode: ZstdHuffDecode,
+    /// [`super::zstd_fse::Own::read`].
+    pub zstd_fse_read: ZstdFseRead,
+    /// [`super::zstd_tree::read`].
+    pub zstd_tree_read: ZstdTreeRead,
     /// [`super::zstd_seq_decode::execute`].
-    pub zstd_seq_decode: unsafe fn(job: &mut Sequences, dst: &mut [u8]) -> Result<usize, Error>,
+    pub zstd_seq_decode: ZstdSeqDecode,
     /// [`super::zstd_match::fast::fast`].
     pub zstd_match_fast: unsafe fn(job: &Job<'_>, key: u32, table: &mut [u16], parse: Parse<'_>) -> Found,
     /// [`super::zstd_match::lanes::find`], where there are vectors: without, a greedy search is faster.
@@ -325,3 +337,49 @@ macro_rules! instantiate_zstd_lanes {
     };
 }
 pub(crate) use instantiate_zstd_lanes;
+
+/// Writes the shells of the decoder of Zstandard for an instruction set: `FSE_READ`, `TREE_READ`, `HUFF_DECODE` and `SEQ_DECODE`.
+macro_rules! instantiate_zstd_decoder {
+    ($isa:ty, [$(#[$features:meta])*]) => {
+        $(#[$features])*
+        unsafe fn fse_read(
+            own: &mut crate::kernel::zstd_fse::Own<'_>,
+            alphabet: &crate::kernel::zstd_fse::Alphabet,
+            src: &[u8],
+        ) -> Result<usize, crate::kernel::zstd_fse::Flaw> {
+            own.read(alphabet, src)
+        }
+        $(#[$features])*
+        unsafe fn tree_read(src: &[u8], table: &mut [u16]) -> Result<(u32, usize), crate::kernel::zstd_fse::Flaw> {
+            crate::kernel::zstd_tree::read(src, table)
+        }
+        $(#[$features])*
+        unsafe fn huff_decode(
+            table: &[u16],
+            log: u32,
+            streams: crate::kernel::zstd_huff_decode::Streams,
+            src: &[u8],
+            at: usize,
+            dst: &mut [u8],
+        ) -> bool {
+            crate::kernel::zstd_huff_decode::decode(table, log, streams, src, at, dst)
+        }
+        $(#[$features])*
+        unsafe fn seq_decode(
+            job: &mut crate::kernel::zstd_seq_decode::Sequences<'_>,
+            dst: &mut [u8],
+        ) -> Result<usize, crate::base::Error> {
+            // SAFETY: this shell enables the features of the instruction set (I).
+            unsafe { crate::kernel::zstd_seq_decode::execute::<$isa>(job, dst) }
+        }
+        /// The reader of tables of sequences.
+        pub const FSE_READ: crate::kernel::table::ZstdFseRead = fse_read;
+        /// The reader of trees.
+        pub const TREE_READ: crate::kernel::table::ZstdTreeRead = tree_read;
+        /// The decoder of literals.
+        pub const HUFF_DECODE: crate::kernel::table::ZstdHuffDecode = huff_decode;
+        /// The decoder of sequences.
+        pub const SEQ_DECODE: crate::kernel::table::ZstdSeqDecode = seq_decode;
+    };
+}
+pub(crate) use instantiate_zstd_decoder;

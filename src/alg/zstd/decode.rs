@@ -20,9 +20,8 @@
 //! blocks above the block maximum, offsets beyond the window (but within the frame), the unused bit of the descriptor.
 
 use super::frame::{BLOCK_HEADER_LEN, BlockHeader, CHECKSUM_LEN, Header, next_frame, skippable_len};
-use super::huff_decode::TABLE_LEN;
 use super::literals::{self, Place, Trees};
-use super::sequences::{LL, ML, OF, SequenceTable, Tables};
+use super::sequences::{LENGTHS_TABLE, OFFSETS_TABLE, Tables};
 use super::{Dict, Format};
 use crate::base::Error;
 use crate::base::format::zstd::{BLOCK_COMPRESSED, BLOCK_MAX, BLOCK_RAW, FIRST_REPEATS};
@@ -30,7 +29,8 @@ use crate::base::hash::xxh64;
 use crate::dispatch::{Sequences, Table};
 use crate::kernel::arena::Arena;
 use crate::kernel::phases::{Moment, Phase};
-use crate::kernel::zstd_seq_decode::{LENGTHS_TABLE, OFFSETS_TABLE, SLACK};
+use crate::kernel::zstd_seq_decode::SLACK;
+use crate::kernel::zstd_tree::TABLE_LEN;
 
 /// Words of the decoding tables.
 const TABLE_WORDS: usize = Arena::words_for::<u16>(TABLE_LEN) + 2 * LENGTHS_TABLE + OFFSETS_TABLE;
@@ -74,11 +74,7 @@ pub fn decompress(
             trees: Trees::None,
             buffer: &mut [],
         },
-        tables: Tables {
-            ll: SequenceTable::new(&LL, take(&mut arena), tables.map(|tables| (&*tables.ll.0, tables.ll.1))),
-            of: SequenceTable::new(&OF, take(&mut arena), tables.map(|tables| (&*tables.of.0, tables.of.1))),
-            ml: SequenceTable::new(&ML, take(&mut arena), tables.map(|tables| (&*tables.ml.0, tables.ml.1))),
-        },
+        tables: Tables::new([LENGTHS_TABLE, OFFSETS_TABLE, LENGTHS_TABLE].map(|len| arena.take(len)), tables),
         repeats: FIRST_REPEATS,
     };
     decoder.literals.buffer = arena.take(buffer_len);
@@ -100,12 +96,6 @@ pub fn decompress(
         rest = &frame[read..];
     }
     Ok(written)
-}
-
-/// Takes a table of `N` entries.
-fn take<'s, const N: usize>(arena: &mut Arena<'s>) -> &'s mut [u64; N] {
-    // A piece has exactly the length that was asked for.
-    arena.take::<u64>(N).first_chunk_mut().unwrap_or_else(|| unreachable!())
 }
 
 struct Decoder<'s, 'd> {
@@ -151,7 +141,7 @@ impl Decoder<'_, '_> {
                 return Err(Error::Corrupt);
             }
             if block.kind == BLOCK_COMPRESSED {
-                written = self.compressed(&src[read..], block.size, header.block_max(), dst, written)?;
+                written = self.compressed(src, read, block.size, header.block_max(), dst, written)?;
             } else {
                 let room = dst.get_mut(written..).and_then(|room| room.get_mut(..block.size)).ok_or(Error::NoSpace)?;
                 if block.kind == BLOCK_RAW {
@@ -176,10 +166,11 @@ impl Decoder<'_, '_> {
         Ok((read, written))
     }
 
-    /// Decodes a compressed block, the first `size` bytes of `src`, to `dst[at..]`; returns where it ends.
+    /// Decodes a compressed block, `size` bytes of `src` from `from` on, to `dst[at..]`; returns where it ends.
     fn compressed(
         &mut self,
         src: &[u8],
+        from: usize,
         size: usize,
         block_max: usize,
         dst: &mut [u8],
@@ -188,22 +179,24 @@ impl Decoder<'_, '_> {
         if size > block_max {
             return Err(Error::Corrupt);
         }
-        let block = &src[..size];
+        let (src, rest) = (&src[..from + size], &src[from..]);
+        let block = &src[from..];
         let moment = Moment::now();
-        let literals = self.literals.decode(block, block_max, dst.len() - at)?;
+        let literals = self.literals.decode(src, from, block_max, dst.len() - at)?;
         let moment = moment.ends(Phase::ReadLiterals);
         let section = &block[literals.section_len..];
-        let (count, header_len) = self.tables.read_header(section)?;
+        let (count, header_len) = self.tables.read_header(self.table, section)?;
         let moment = moment.ends(Phase::ReadTables);
         let mut job = Sequences {
             count,
-            bits: &section[header_len..],
+            src,
+            bits_at: src.len() - section.len() + header_len,
             ll: self.tables.ll.entries(),
             of: self.tables.of.entries(),
             ml: self.tables.ml.entries(),
             literals: match literals.place {
                 // What follows the literals in the source is the slack of their copies.
-                Place::Block(from) => &src[from..],
+                Place::Block(from) => &rest[from..],
                 Place::Buffer => self.literals.buffer,
             },
             literals_len: literals.len,

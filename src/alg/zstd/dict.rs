@@ -1,12 +1,11 @@
 //! Dictionaries (RFC 8878 section 5).
 
 use super::encode_dict::EncodeDict;
-use super::fse_decode;
-use super::huff_decode::Tree;
-use super::sequences::{Alphabet, LL, ML, OF};
+use super::sequences::{LL, ML, OF, flawed};
 use crate::base::Error;
 use crate::base::format::zstd::{DICT_MAGIC, FIRST_REPEATS};
-use crate::kernel::zstd_seq_decode::{LENGTHS_TABLE, OFFSETS_TABLE};
+use crate::kernel::zstd_fse::{self, Alphabet, Fixed};
+use crate::kernel::zstd_tree::{TABLE_LEN, Tree};
 
 /// Bytes of magic number and id.
 const HEADER_LEN: usize = 8;
@@ -25,9 +24,9 @@ pub struct Norm<const N: usize> {
 }
 
 impl<const N: usize> Norm<N> {
-    fn read<const T: usize>(src: &[u8], alphabet: &Alphabet<T>) -> Result<(Self, usize), Error> {
+    fn read(src: &[u8], alphabet: &Alphabet) -> Result<(Self, usize), Error> {
         let mut norm = [0; N];
-        let found = fse_decode::read(src, &mut norm, alphabet.max_log)?;
+        let found = zstd_fse::read_norm(src, &mut norm, alphabet.max_log).map_err(flawed)?;
         Ok((Norm { norm, log: found.log, max_symbol: found.symbols - 1 }, found.len))
     }
 }
@@ -65,7 +64,7 @@ fn parse(buf: &[u8]) -> Result<Option<(Parsed, Tree)>, Error> {
     if word(0) != DICT_MAGIC {
         return Ok(None);
     }
-    let tree = Tree::read(tables)?;
+    let tree = Tree::read(tables).map_err(flawed)?;
     let mut rest = &tables[tree.len..];
     let (of, len) = Norm::read(rest, &OF)?;
     rest = &rest[len..];
@@ -91,21 +90,21 @@ fn parse(buf: &[u8]) -> Result<Option<(Parsed, Tree)>, Error> {
 
 /// Decoding tables of a formatted dictionary.
 pub struct DecodeTables {
-    /// Of the Huffman tree, `1 << huff_log` entries.
+    /// Of the Huffman tree.
     pub huff: Vec<u16>,
     /// Bits of its longest code.
     pub huff_log: u32,
-    /// Of literals lengths, and its log.
-    pub ll: (Box<[u64; LENGTHS_TABLE]>, u32),
-    /// Of offsets, and its log.
-    pub of: (Box<[u64; OFFSETS_TABLE]>, u32),
-    /// Of match lengths, and its log.
-    pub ml: (Box<[u64; LENGTHS_TABLE]>, u32),
+    /// Of literals lengths.
+    pub ll: Fixed<Vec<u64>>,
+    /// Of offsets.
+    pub of: Fixed<Vec<u64>>,
+    /// Of match lengths.
+    pub ml: Fixed<Vec<u64>>,
 }
 
 impl DecodeTables {
     fn new(parsed: &Parsed, tree: &Tree) -> Result<DecodeTables, Error> {
-        let mut huff = zeroed(1 << tree.log)?;
+        let mut huff = zeroed(TABLE_LEN)?;
         tree.build(&mut huff);
         Ok(DecodeTables {
             huff,
@@ -117,13 +116,8 @@ impl DecodeTables {
     }
 }
 
-fn sequence_table<const N: usize, const T: usize>(
-    norm: &Norm<N>,
-    alphabet: &Alphabet<T>,
-) -> Result<(Box<[u64; T]>, u32), Error> {
-    let mut table: Box<[u64; T]> = zeroed(T)?.into_boxed_slice().try_into().map_err(|_| Error::NoMemory)?;
-    fse_decode::build(norm.norm.split_at(norm.max_symbol + 1).0, norm.log, alphabet.parts, &mut *table);
-    Ok((table, norm.log))
+fn sequence_table<const N: usize>(norm: &Norm<N>, alphabet: &Alphabet) -> Result<Fixed<Vec<u64>>, Error> {
+    Ok(Fixed::boxed(&norm.norm[..=norm.max_symbol], norm.log, alphabet, zeroed(1 << norm.log)?))
 }
 
 fn zeroed<T: Clone + Default>(len: usize) -> Result<Vec<T>, Error> {

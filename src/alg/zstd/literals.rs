@@ -1,7 +1,7 @@
 //! The literals section of a block (RFC 8878 section 3.1.1.3.1).
 
 use super::decode::{Stricter, stricter};
-use super::huff_decode::Tree;
+use super::sequences::flawed;
 use crate::base::Error;
 use crate::base::format::zstd::{LITERALS_RAW, LITERALS_RLE, LITERALS_TREELESS};
 use crate::dispatch::{Streams, Table};
@@ -54,12 +54,13 @@ pub struct Decoder<'s, 'd> {
 }
 
 impl Decoder<'_, '_> {
-    /// Decodes the section at the beginning of `block`; `block_max` bounds the literals of the frame's blocks, `room` is
+    /// Decodes the section at the beginning of the block `src[from..]`; `block_max` bounds the literals of the frame's blocks, `room` is
     /// what is left of the destination.
     ///
     /// # Errors
     /// `Corrupt`, or `NoSpace` if there are more literals than room.
-    pub fn decode(&mut self, block: &[u8], block_max: usize, room: usize) -> Result<Literals, Error> {
+    pub fn decode(&mut self, src: &[u8], from: usize, block_max: usize, room: usize) -> Result<Literals, Error> {
+        let block = &src[from..];
         let mut head = [0; 5];
         let known = block.len().min(5);
         // A block has at least two sections of one byte.
@@ -109,20 +110,21 @@ impl Decoder<'_, '_> {
         }
         let content = block.get(at..at + stored).ok_or(Error::Corrupt)?;
         self.check_len(len, block_max, room)?;
-        let data = if kind == LITERALS_TREELESS {
-            content
-        } else {
-            let tree = Tree::read(content)?;
-            tree.build(self.own);
-            self.trees = Trees::Own(tree.log);
-            &content[tree.len..]
-        };
+        let mut tree_len = 0;
+        if kind != LITERALS_TREELESS {
+            self.trees = Trees::None;
+            let (log, len) = self.table.zstd_tree_read(content, self.own).map_err(flawed)?;
+            self.trees = Trees::Own(log);
+            tree_len = len;
+        }
+        // The streams end with the section; its reader may look at bytes before them.
+        let section = &src[..from + at + stored];
         let (table, log) = match (self.trees, self.dict) {
             (Trees::Own(log), _) => (&*self.own, log),
             (Trees::Dict, Some((table, log))) => (table, log),
             _ => return Err(Error::Corrupt),
         };
-        if !self.table.zstd_huff_decode(table, log, streams, data, &mut self.buffer[..len]) {
+        if !self.table.zstd_huff_decode(table, log, streams, section, from + at + tree_len, &mut self.buffer[..len]) {
             return Err(stricter(Stricter::HuffmanEnd));
         }
         Ok(Literals { place: Place::Buffer, len, section_len: at + stored })

@@ -1,140 +1,158 @@
 //! The header of the sequences section (RFC 8878 section 3.1.1.3.2.1).
 
-use super::fse_decode::{self, LL_PARTS, ML_PARTS, OF_PARTS, predefined};
+use super::decode::{Stricter, stricter};
+use super::decode_presets::{LL_PRESETS, ML_PRESETS, OF_PRESETS, Presets};
+use super::dict::DecodeTables;
 use crate::base::Error;
 use crate::base::format::zstd::{
-    LL_DEFAULT, LL_DEFAULT_LOG, LL_MAX_CODE, LL_MAX_LOG, ML_DEFAULT, ML_DEFAULT_LOG, ML_MAX_CODE, ML_MAX_LOG, MODE_FSE,
-    MODE_PREDEFINED, MODE_RLE, OF_DEFAULT, OF_DEFAULT_LOG, OF_MAX_CODE, OF_MAX_LOG,
+    LL_BASE, LL_BITS, LL_DEFAULT, LL_MAX_CODE, LL_MAX_LOG, ML_BASE, ML_BITS, ML_DEFAULT, ML_MAX_CODE, ML_MAX_LOG,
+    MODE_FSE, MODE_PREDEFINED, MODE_RLE, OF_DEFAULT, OF_MAX_CODE, OF_MAX_LOG,
 };
-use crate::kernel::zstd_seq_decode::{Entries, LENGTHS_TABLE, OFFSETS_TABLE};
+use crate::dispatch::Table;
+use crate::kernel::zstd_fse::{Alphabet, Entries, Fixed, Flaw, Own, SYMBOLS, entry};
 
 /// Counts from here on take two more bytes.
 const LONG_COUNT: usize = 0x7F00;
 
-/// What one of the three tables is about; a table has at most `N` entries.
-pub struct Alphabet<const N: usize> {
-    /// Largest code.
-    pub max_code: u8,
-    /// Largest accuracy log.
-    pub max_log: u32,
-    /// The codes' parts of the entries.
-    pub parts: &'static [u64],
-    /// The table of the predefined distribution.
-    pub predefined: [u64; N],
-    /// Its accuracy log.
-    pub predefined_log: u32,
-}
+/// Places of a decoding table of literals lengths or match lengths.
+pub const LENGTHS_TABLE: usize = 1 << LL_MAX_LOG;
+/// Places of a decoding table of offsets.
+pub const OFFSETS_TABLE: usize = 1 << OF_MAX_LOG;
+const _: () = assert!(LL_MAX_LOG == ML_MAX_LOG);
 
-/// Literals lengths.
-pub static LL: Alphabet<LENGTHS_TABLE> = Alphabet {
-    max_code: LL_MAX_CODE,
-    max_log: LL_MAX_LOG,
-    parts: &LL_PARTS,
-    predefined: predefined(&LL_DEFAULT, LL_DEFAULT_LOG, &LL_PARTS),
-    predefined_log: LL_DEFAULT_LOG,
-};
-/// Offsets.
-pub static OF: Alphabet<OFFSETS_TABLE> = Alphabet {
+/// What the codes of literals lengths mean.
+pub static LL: Alphabet = Alphabet { max_code: LL_MAX_CODE, max_log: LL_MAX_LOG, parts: parts(&LL_BASE, &LL_BITS) };
+/// What the codes of match lengths mean.
+pub static ML: Alphabet = Alphabet { max_code: ML_MAX_CODE, max_log: ML_MAX_LOG, parts: parts(&ML_BASE, &ML_BITS) };
+/// What the codes of offsets mean.
+pub static OF: Alphabet = Alphabet {
     max_code: OF_MAX_CODE,
     max_log: OF_MAX_LOG,
-    parts: &OF_PARTS,
-    predefined: predefined(&OF_DEFAULT, OF_DEFAULT_LOG, &OF_PARTS),
-    predefined_log: OF_DEFAULT_LOG,
+    parts: {
+        let mut parts = [0; SYMBOLS];
+        let mut code = 0;
+        while code <= OF_MAX_CODE {
+            parts[code as usize] = entry(0, code as u32, 0, 0);
+            code += 1;
+        }
+        parts
+    },
 };
-/// Match lengths.
-pub static ML: Alphabet<LENGTHS_TABLE> = Alphabet {
-    max_code: ML_MAX_CODE,
-    max_log: ML_MAX_LOG,
-    parts: &ML_PARTS,
-    predefined: predefined(&ML_DEFAULT, ML_DEFAULT_LOG, &ML_PARTS),
-    predefined_log: ML_DEFAULT_LOG,
-};
-const _: () = assert!(LENGTHS_TABLE == 1 << LL_MAX_LOG && LENGTHS_TABLE == 1 << ML_MAX_LOG);
-const _: () = assert!(OFFSETS_TABLE == 1 << OF_MAX_LOG);
+
+const fn parts<const N: usize>(base: &[u32; N], bits: &[u8; N]) -> [u64; SYMBOLS] {
+    let mut parts = [0; SYMBOLS];
+    let mut code = 0;
+    while code < N {
+        parts[code] = entry(0, bits[code] as u32, 0, base[code]);
+        code += 1;
+    }
+    parts
+}
+
+/// The tables of the predefined distributions.
+static LL_PREDEFINED: Fixed<[u64; 64]> = Fixed::<[u64; 64]>::new(&LL_DEFAULT, &LL);
+static OF_PREDEFINED: Fixed<[u64; 32]> = Fixed::<[u64; 32]>::new(&OF_DEFAULT, &OF);
+static ML_PREDEFINED: Fixed<[u64; 64]> = Fixed::<[u64; 64]>::new(&ML_DEFAULT, &ML);
 
 /// Where the table is that a block with the mode "repeat" uses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Source {
+#[derive(Clone, Copy)]
+enum Source<'d> {
     None,
-    Predefined,
-    Dict,
-    /// In the decoder, with this log; 0 for the one code of the mode RLE.
-    Own(u32),
+    /// Predefined, or in the dictionary.
+    Fixed(Entries<'d>),
+    /// In the decoder.
+    Own,
 }
 
 /// One of the three tables, from block to block.
-pub struct SequenceTable<'s, 'd, const N: usize> {
-    alphabet: &'static Alphabet<N>,
-    own: &'s mut [u64; N],
-    dict: Option<(&'d [u64; N], u32)>,
-    source: Source,
+pub struct SequenceTable<'s, 'd> {
+    alphabet: &'static Alphabet,
+    predefined: Entries<'static>,
+    presets: &'static Presets,
+    own: Own<'s>,
+    dict: Option<Entries<'d>>,
+    source: Source<'d>,
 }
 
-impl<'s, 'd, const N: usize> SequenceTable<'s, 'd, N> {
-    /// Starts a stream; `dict` is the dictionary's table and its log.
-    pub fn new(alphabet: &'static Alphabet<N>, own: &'s mut [u64; N], dict: Option<(&'d [u64; N], u32)>) -> Self {
-        let mut table = SequenceTable { alphabet, own, dict, source: Source::None };
-        table.start_frame();
-        table
+impl<'s, 'd> SequenceTable<'s, 'd> {
+    fn new(
+        alphabet: &'static Alphabet,
+        (predefined, presets): (Entries<'static>, &'static Presets),
+        memory: &'s mut [u64],
+        dict: Option<Entries<'d>>,
+    ) -> Self {
+        SequenceTable { alphabet, predefined, presets, own: Own::new(memory), dict, source: Source::None }
     }
 
     /// Forgets the tables of the last frame.
-    pub fn start_frame(&mut self) {
-        self.source = if self.dict.is_some() { Source::Dict } else { Source::None };
+    fn start_frame(&mut self) {
+        self.source = self.dict.map_or(Source::None, Source::Fixed);
     }
 
     /// Reads the description that `mode` asks for at the beginning of `src`, and returns its length.
-    fn read(&mut self, mode: u8, src: &[u8]) -> Result<usize, Error> {
+    fn read(&mut self, table: Table, mode: u8, src: &[u8]) -> Result<usize, Error> {
         match mode {
             MODE_PREDEFINED => {
-                self.source = Source::Predefined;
+                self.source = Source::Fixed(self.predefined);
                 Ok(0)
             }
             MODE_RLE => {
                 let &code = src.first().ok_or(Error::Corrupt)?;
-                if code > self.alphabet.max_code {
-                    return Err(Error::Corrupt);
-                }
-                self.own[0] = self.alphabet.parts[usize::from(code)];
-                self.source = Source::Own(0);
-                Ok(1)
+                self.source = Source::Own;
+                if self.own.single(code, self.alphabet) { Ok(1) } else { Err(Error::Corrupt) }
             }
             MODE_FSE => {
-                let mut norm = [0i16; ML_MAX_CODE as usize + 1];
-                let norm = &mut norm[..=usize::from(self.alphabet.max_code)];
-                let found = fse_decode::read(src, norm, self.alphabet.max_log)?;
-                fse_decode::build(&norm[..found.symbols], found.log, self.alphabet.parts, self.own);
-                self.source = Source::Own(found.log);
-                Ok(found.len)
+                if let Some((entries, len)) = self.presets.find(src) {
+                    self.source = Source::Fixed(entries);
+                    return Ok(len);
+                }
+                self.source = Source::Own;
+                table.zstd_fse_read(&mut self.own, self.alphabet, src).map_err(flawed)
             }
-            _ if self.source == Source::None => Err(Error::Corrupt),
+            _ if matches!(self.source, Source::None) => Err(Error::Corrupt),
             _ => Ok(0),
         }
     }
 
     /// The table of the current block.
-    pub fn entries(&self) -> Entries<'_, N> {
-        let predefined = (&self.alphabet.predefined, self.alphabet.predefined_log);
-        let (entries, log) = match self.source {
-            Source::Own(log) => (&*self.own, log),
-            Source::Dict => self.dict.unwrap_or(predefined),
-            Source::Predefined | Source::None => predefined,
-        };
-        Entries { entries, log }
+    pub fn entries(&self) -> Entries<'_> {
+        match self.source {
+            Source::Own => self.own.entries(),
+            Source::Fixed(entries) => entries,
+            Source::None => self.predefined,
+        }
+    }
+}
+
+/// The error for a flaw of a table's description.
+pub fn flawed(flaw: Flaw) -> Error {
+    match flaw {
+        Flaw::Corrupt => Error::Corrupt,
+        Flaw::TableEnd => stricter(Stricter::TableEnd),
     }
 }
 
 /// The three tables.
 pub struct Tables<'s, 'd> {
     /// Literals lengths.
-    pub ll: SequenceTable<'s, 'd, LENGTHS_TABLE>,
+    pub ll: SequenceTable<'s, 'd>,
     /// Offsets.
-    pub of: SequenceTable<'s, 'd, OFFSETS_TABLE>,
+    pub of: SequenceTable<'s, 'd>,
     /// Match lengths.
-    pub ml: SequenceTable<'s, 'd, LENGTHS_TABLE>,
+    pub ml: SequenceTable<'s, 'd>,
 }
 
-impl Tables<'_, '_> {
+impl<'s, 'd> Tables<'s, 'd> {
+    /// Starts a stream; `memory` is for literals lengths, offsets and match lengths, `dict` are the dictionary's tables.
+    pub fn new(memory: [&'s mut [u64]; 3], dict: Option<&'d DecodeTables>) -> Self {
+        let [ll, of, ml] = memory;
+        Tables {
+            ll: SequenceTable::new(&LL, (LL_PREDEFINED.entries(), &LL_PRESETS), ll, dict.map(|dict| dict.ll.entries())),
+            of: SequenceTable::new(&OF, (OF_PREDEFINED.entries(), &OF_PRESETS), of, dict.map(|dict| dict.of.entries())),
+            ml: SequenceTable::new(&ML, (ML_PREDEFINED.entries(), &ML_PRESETS), ml, dict.map(|dict| dict.ml.entries())),
+        }
+    }
+
     /// Forgets the tables of the last frame.
     pub fn start_frame(&mut self) {
         self.ll.start_frame();
@@ -147,7 +165,7 @@ impl Tables<'_, '_> {
     ///
     /// # Errors
     /// `Corrupt`: cut off, a reserved bit, a damaged table, "repeat" with nothing to repeat, or bytes behind a count of 0.
-    pub fn read_header(&mut self, src: &[u8]) -> Result<(usize, usize), Error> {
+    pub fn read_header(&mut self, table: Table, src: &[u8]) -> Result<(usize, usize), Error> {
         let &head = src.first().ok_or(Error::Corrupt)?;
         let more = |at: usize| src.get(at).map(|&byte| usize::from(byte)).ok_or(Error::Corrupt);
         let (count, mut at) = match head {
@@ -163,9 +181,40 @@ impl Tables<'_, '_> {
         if modes & 3 != 0 {
             return Err(Error::Corrupt);
         }
-        at += self.ll.read(modes >> 6, &src[at..])?;
-        at += self.of.read(modes >> 4 & 3, &src[at..])?;
-        at += self.ml.read(modes >> 2 & 3, &src[at..])?;
+        at += self.ll.read(table, modes >> 6, &src[at..])?;
+        at += self.of.read(table, modes >> 4 & 3, &src[at..])?;
+        at += self.ml.read(table, modes >> 2 & 3, &src[at..])?;
         Ok((count, at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bits, extra bits, base and value of a state's entry.
+    fn fields(entries: Entries<'_>, state: usize) -> (u32, u32, u32, u32) {
+        let entry = entries.all()[state];
+        (entry as u8 as u32, (entry >> 16) as u8 as u32, (entry >> 48) as u32, (entry >> 24) as u32 & 0xff_ffff)
+    }
+
+    #[test]
+    fn predefined_tables_are_those_of_appendix_a() {
+        // Lines of RFC 8878 appendix A: state, symbol, bits, base.
+        for (state, symbol, bits, base) in
+            [(0, 0, 4, 0), (1, 0, 4, 16), (17, 25, 5, 32), (40, 26, 5, 32), (43, 0, 4, 48), (63, 32, 6, 0)]
+        {
+            let want = (bits, u32::from(LL_BITS[symbol]), base, LL_BASE[symbol]);
+            assert_eq!(fields(LL_PREDEFINED.entries(), state), want, "LL {state}");
+        }
+        for (state, symbol, bits, base) in
+            [(0, 0, 6, 0), (1, 1, 4, 0), (2, 2, 5, 32), (40, 40, 6, 0), (43, 1, 4, 32), (63, 46, 6, 0)]
+        {
+            let want = (bits, u32::from(ML_BITS[symbol]), base, ML_BASE[symbol]);
+            assert_eq!(fields(ML_PREDEFINED.entries(), state), want, "ML {state}");
+        }
+        for (state, symbol, bits, base) in [(0, 0, 5, 0), (1, 6, 4, 0), (16, 11, 5, 0), (31, 24, 5, 0)] {
+            assert_eq!(fields(OF_PREDEFINED.entries(), state), (bits, symbol, base, 0), "OF {state}");
+        }
     }
 }

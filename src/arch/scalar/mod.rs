@@ -3,6 +3,7 @@
 mod lz4;
 mod tzp;
 mod zstd;
+mod zstd_encode;
 
 #[cfg(target_arch = "x86_64")]
 pub(in crate::arch) use tzp::{ONES, bytes, equal_bytes};
@@ -54,17 +55,19 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     same_fill,
     fill,
     histogram: crate::kernel::histogram::histogram,
-    zstd_huff_decode: crate::kernel::zstd_huff_decode::decode,
-    zstd_seq_decode: crate::kernel::zstd_seq_decode::execute,
+    zstd_fse_read: zstd::FSE_READ,
+    zstd_tree_read: zstd::TREE_READ,
+    zstd_huff_decode: zstd::HUFF_DECODE,
+    zstd_seq_decode: zstd::SEQ_DECODE,
     zstd_match_fast: crate::kernel::zstd_match::fast::fast,
     #[cfg(not(test))]
     zstd_match_lanes: None,
     #[cfg(test)]
     zstd_match_lanes: Some(lz4::MATCH_LANES),
     zstd_match_dense: crate::kernel::zstd_match::dense::dense,
-    zstd_literals: zstd::LITERALS,
-    zstd_sequences: zstd::SEQUENCES,
-    zstd_bits: zstd::BITS,
+    zstd_literals: zstd_encode::LITERALS,
+    zstd_sequences: zstd_encode::SEQUENCES,
+    zstd_bits: zstd_encode::BITS,
     lz4_encode_fast: crate::kernel::lz4_encode::fast::encode,
     lz4_encode_dense: crate::kernel::lz4_encode::dense::encode,
     lz4_encode_chain: crate::kernel::lz4_encode::chain::encode,

@@ -1,17 +1,18 @@
-//! The entropy stage of Zstandard without vectors.
+//! Zstandard on portable code.
 
-use crate::kernel::table::instantiate_zstd_encode;
-use crate::kernel::zstd_encode::Isa;
-use crate::kernel::zstd_encode::codes::scalar;
+use super::lz4::Portable;
+use crate::kernel::bits::mask;
+use crate::kernel::table::instantiate_zstd_decoder;
+use crate::kernel::zstd_seq_decode::{SeqIsa, read_the_output_back, repeats_as_numbers};
 
-struct Portable;
+impl SeqIsa for Portable {
+    read_the_output_back!();
+    repeats_as_numbers!();
 
-impl Isa for Portable {
     #[inline(always)]
-    unsafe fn codes(sequences: *mut u64, codes: *mut u32) {
-        // SAFETY: the contract is the same.
-        unsafe { scalar(sequences, codes) }
+    unsafe fn low(word: u64, count: u64) -> u64 {
+        word & mask(count as u32)
     }
 }
 
-instantiate_zstd_encode!(Portable, []);
+instantiate_zstd_decoder!(Portable, []);

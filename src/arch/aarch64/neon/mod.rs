@@ -2,6 +2,7 @@
 
 mod lz4;
 mod tzp;
+mod zstd;
 
 use core::arch::aarch64::{
     uint8x16_t, vdupq_n_u64, veorq_u8, vld1q_u8, vmaxvq_u8, vorrq_u8, vreinterpretq_u8_u64, vst1q_u8,
@@ -60,6 +61,10 @@ pub static KERNELS: Kernels = Kernels {
     zstd_match_lanes: Some(lz4::MATCH_LANES),
     lz4_encode_lanes: Some(lz4::ENCODE_LANES),
     lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
+    zstd_fse_read: zstd::FSE_READ,
+    zstd_tree_read: zstd::TREE_READ,
+    zstd_huff_decode: zstd::HUFF_DECODE,
+    zstd_seq_decode: zstd::SEQ_DECODE,
     lz4_decode: lz4::decode,
     tzp_encode: tzp::ENCODE,
     tzp_decode: tzp::DECODE,

@@ -4,6 +4,7 @@
 pub mod lz4;
 mod tzp;
 pub mod zstd;
+mod zstd_encode;
 
 use core::arch::x86_64::{
     __m256i, _mm256_loadu_si256, _mm256_or_si256, _mm256_set1_epi64x, _mm256_storeu_si256, _mm256_testz_si256,
@@ -64,11 +65,15 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     zstd_match_lanes: Some(lz4::MATCH_LANES),
     lz4_encode_lanes: Some(lz4::ENCODE_LANES),
     lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
+    zstd_fse_read: zstd::FSE_READ,
+    zstd_tree_read: zstd::TREE_READ,
+    zstd_huff_decode: zstd::HUFF_DECODE,
+    zstd_seq_decode: zstd::SEQ_DECODE,
     lz4_decode: lz4::decode,
     tzp_encode: tzp::ENCODE,
     tzp_decode: tzp::DECODE,
-    zstd_literals: zstd::LITERALS,
-    zstd_sequences: zstd::SEQUENCES,
-    zstd_bits: zstd::BITS,
+    zstd_literals: zstd_encode::LITERALS,
+    zstd_sequences: zstd_encode::SEQUENCES,
+    zstd_bits: zstd_encode::BITS,
     ..scalar::TABLE
 };

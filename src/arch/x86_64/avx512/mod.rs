@@ -3,6 +3,7 @@
 
 mod lz4;
 mod tzp;
+mod zstd;
 
 use core::arch::x86_64::{
     __m512i, _mm512_loadu_si512, _mm512_or_si512, _mm512_set1_epi64, _mm512_storeu_si512, _mm512_test_epi64_mask,
@@ -73,4 +74,9 @@ const TABLE: Kernels = Kernels {
 };
 
 /// The kernels for CPUs that have VBMI, VBMI2 and VPOPCNTDQ as well.
-pub static VBMI2_KERNELS: Kernels = Kernels { tzp_encode: tzp::vbmi2::ENCODE, tzp_decode: tzp::vbmi2::DECODE, ..TABLE };
+pub static VBMI2_KERNELS: Kernels = Kernels {
+    tzp_encode: tzp::vbmi2::ENCODE,
+    tzp_decode: tzp::vbmi2::DECODE,
+    zstd_seq_decode: zstd::seq_decode,
+    ..TABLE
+};

@@ -1,0 +1,16 @@
+//! The entropy stage of Zstandard without vectors.
+
+use super::lz4::Portable;
+use crate::kernel::table::instantiate_zstd_encode;
+use crate::kernel::zstd_encode::Isa;
+use crate::kernel::zstd_encode::codes::scalar;
+
+impl Isa for Portable {
+    #[inline(always)]
+    unsafe fn codes(sequences: *mut u64, codes: *mut u32) {
+        // SAFETY: the contract is the same.
+        unsafe { scalar(sequences, codes) }
+    }
+}
+
+instantiate_zstd_encode!(Portable, []);

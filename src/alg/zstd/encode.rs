@@ -52,6 +52,8 @@ struct Level {
     effort: Effort,
     /// [`sequences::Job::margin`].
     margin: u32,
+    /// [`sequences::Job::all_repeats`].
+    all_repeats: bool,
 }
 
 impl Level {
@@ -71,11 +73,15 @@ const FOUR_STREAMS: usize = 512;
 ///
 /// Below level -1 literals stay as they are, and fewer positions are looked up; above level 2 there are two candidates for each.
 const fn level_of(level: i32) -> Level {
-    let huffman = level >= -1;
+    // Fewest literals that are coded: below level -1 none are, there only those of which there are many.
+    let coded = match level {
+        ..=-2 => usize::MAX,
+        -1 => 2000,
+        _ => 0,
+    };
     let four_streams = if level >= 3 { 1024 } else { FOUR_STREAMS };
     let margin = match level {
-        ..=-2 => 24,
-        -1 => 16,
+        ..=-1 => 24,
         0 | 1 => 8,
         2 => 4,
         _ => 0,
@@ -85,14 +91,20 @@ const fn level_of(level: i32) -> Level {
         -4 => (Some(Pace::SecondLast), Line::Fast { key: 6, step: 2 }),
         -3 => (Some(Pace::Second), Line::Fast { key: 5, step: 2 }),
         -2 => (Some(Pace::Every), Line::Fast { key: 6, step: 1 }),
-        -1 => (Some(Pace::Second), Line::Fast { key: 5, step: 2 }),
+        -1 => (Some(Pace::Every), Line::Fast { key: 6, step: 1 }),
         0 | 1 => (Some(Pace::Every), Line::Fast { key: 5, step: 1 }),
         2 => (Some(Pace::EveryAhead), Line::Fast { key: 5, step: 1 }),
         3 => (Some(Pace::Pairs), Line::Dense { look: 0 }),
         4 => (Some(Pace::PairsAhead), Line::Dense { look: 0 }),
         _ => (None, Line::Dense { look: 1 }),
     };
-    Level { lanes, line, effort: Effort { huffman, four_streams }, margin }
+    Level {
+        lanes,
+        line,
+        effort: Effort { coded, four_streams, weights_margin: if level <= 1 { 8 } else { 2 } },
+        margin,
+        all_repeats: level >= 0,
+    }
 }
 
 /// Log2 of the entries of a hash table: one for each byte of the block, within limits.
@@ -381,6 +393,7 @@ fn compress_block(
         prior,
         slots: state.slots,
         margin: level.margin,
+        all_repeats: level.all_repeats,
         goes_on: job.end < job.src.len(),
     };
     let second = table.zstd_sequences(&mut job, rest);

@@ -183,7 +183,7 @@ fn formatted_dictionary(content: &[u8]) -> Vec<u8> {
     let (lengths, _) = tree::lengths(&counts, counts.iter().sum(), 11);
     let mut out = [DICT_MAGIC.to_le_bytes(), 0x1234_5678u32.to_le_bytes()].concat();
     let mut description = [0; tree::DESCRIPTION_MAX];
-    let len = tree::describe(&lengths, &mut description).unwrap();
+    let len = tree::describe(&lengths, 0, &mut description).unwrap();
     out.extend_from_slice(&description[..len]);
     let (mut of, mut ml, mut ll) = ([0i16; 32], [0i16; 53], [0i16; 36]);
     let falling = |n: usize| core::array::from_fn(|i| if i < n { 4000 / (i as u16 + 2).pow(2) + 1 } else { 0 });

@@ -15,9 +15,9 @@ use crate::kernel::zstd_encode::fse::{self, Counts, mask_of};
 use crate::kernel::zstd_encode::presets::OBSERVED;
 
 /// Bytes beyond those of its own table at which a page takes no preset.
-const CAP: u32 = 12;
+const CAP: u32 = 20;
 /// Times that everything is tried, from other pages.
-const TRIES: u64 = 6;
+const TRIES: u64 = 12;
 
 type Tally = [u16; 64];
 
@@ -164,7 +164,7 @@ fn print_presets() {
     for file in files {
         let bytes = super::encode_tests::decode(&std::fs::read(file).unwrap(), 1 << 26, &[], Format::Standard).unwrap();
         for page in bytes.chunks_exact(4096).step_by(3).filter(|page| page[8..] != page[..4088]) {
-            for level in [-4, 1, 3] {
+            for level in [-5, -3, 1] {
                 OBSERVED.with_borrow_mut(Vec::clear);
                 let mut dst = vec![0; 8192];
                 let mut words = core::mem::take(&mut scratch);

@@ -3,7 +3,7 @@
 //! Two passes: the first finds repeated offsets, one sequence behind the other; the second has nothing that depends on a neighbour,
 //! and takes as many sequences at once as the instruction set holds.
 
-use super::super::zstd_seq_encode::{EXTRA_LEN_BITS, LEN_BITS, SYMBOLS};
+use super::super::zstd_seq_encode::{DISTANCE_AT, EXTRA_LEN_BITS, LEN_BITS, SYMBOLS};
 use super::Isa;
 use crate::base::format::zstd::{LL_BASE, LL_BITS, ML_BASE, ML_BITS};
 
@@ -11,23 +11,31 @@ use crate::base::format::zstd::{LL_BASE, LL_BITS, ML_BASE, ML_BITS};
 pub const GROUP: usize = 8;
 /// Shortest match of the format.
 const MIN_MATCH: u32 = 3;
+/// Bits of the literals length of a packed sequence.
+const LEN_MASK: u64 = (1 << LEN_BITS) - 1;
 
-/// Puts the format's offset value in the place of each distance: 1 to 3 for a repeated offset, else 3 more than the distance.
-/// Moves `repeats` on as a decoder will move it.
+/// The repeated offsets before the block.
+pub enum Repeats<'a> {
+    /// Found wherever they are; moved on as a decoder will move them.
+    All(&'a mut [u32; 3]),
+    /// Found where that is easy, in a block that no other follows.
+    Most([u32; 3]),
+}
+
+/// Sets `values` to the format's offset value of each sequence: 1 to 3 for a repeated offset, else 3 more than the distance. Moves
+/// `repeats` on as a decoder will move it.
 #[inline(always)]
-fn resolve(sequences: &mut [u64], repeats: &mut [u32; 3]) {
+fn resolve(sequences: &[u64], values: &mut [u32], repeats: &mut [u32; 3]) {
     let [mut r0, mut r1, mut r2] = *repeats;
-    for sequence in sequences {
-        let lengths = *sequence & ((1 << (2 * LEN_BITS)) - 1);
-        let distance = (*sequence >> (2 * LEN_BITS)) as u32;
+    for (&sequence, value) in sequences.iter().zip(values) {
+        let distance = (sequence >> DISTANCE_AT) as u32;
         // Without literals the three references mean the second, the third, and the first less one.
-        let bare = lengths & ((1 << LEN_BITS) - 1) == 0;
+        let bare = sequence & LEN_MASK == 0;
         let (is_first, is_second) = (distance == r0 && !bare, distance == r1);
-        let mut value = distance + 3;
-        value = if distance == if bare { r0.wrapping_sub(1) } else { r2 } { 3 } else { value };
-        value = if distance == if bare { r2 } else { r1 } { 2 } else { value };
-        value = if distance == if bare { r1 } else { r0 } { 1 } else { value };
-        *sequence = lengths | u64::from(value) << (2 * LEN_BITS);
+        *value = distance + 3;
+        *value = if distance == if bare { r0.wrapping_sub(1) } else { r2 } { 3 } else { *value };
+        *value = if distance == if bare { r2 } else { r1 } { 2 } else { *value };
+        *value = if distance == if bare { r1 } else { r0 } { 1 } else { *value };
         // A first one moves nothing, a second one only the first; written so that each waits for one comparison.
         r2 = if is_first | is_second { r2 } else { r1 };
         r1 = if is_first { r1 } else { r0 };
@@ -36,20 +44,40 @@ fn resolve(sequences: &mut [u64], repeats: &mut [u32; 3]) {
     *repeats = [r0, r1, r2];
 }
 
-const fn small_codes<const N: usize>(base: &[u32], first: u32) -> [u8; N] {
+/// As [`resolve`] for the sequences of a whole source, with references to the first and the second repeated offset only where the
+/// three distances before a sequence tell what these are: a distance that repeats one otherwise is written out, which is as right.
+/// Nothing waits for a neighbour here, so that this becomes vector code.
+#[inline(always)]
+fn resolve_most(sequences: &[u64], values: &mut [u32], repeats: [u32; 3]) {
+    let head = sequences.len().min(3);
+    resolve(&sequences[..head], &mut values[..head], &mut { repeats });
+    let distance = |i: usize| (sequences[i] >> DISTANCE_AT) as u32;
+    for i in 3..sequences.len() {
+        let (d0, d1, d2, d3) = (distance(i), distance(i - 1), distance(i - 2), distance(i - 3));
+        let bare = sequences[i] & LEN_MASK == 0;
+        // A repetition of the first behind literals changes nothing, so that the second is what it was before.
+        let behind = if sequences[i - 1] & LEN_MASK != 0 && d2 != d3 { d3 } else { 0 };
+        let second = if d1 != d2 { d2 } else { behind };
+        let value = if d0 == second { 2 - u32::from(bare) } else { d0 + 3 };
+        values[i] = if d0 == d1 && !bare { 1 } else { value };
+    }
+}
+
+const fn small_codes<const N: usize>(base: &[u32], bits: &[u8], first: u32) -> [u16; N] {
     let mut codes = [0; N];
     let (mut i, mut code) = (0, 0);
     while i < N {
         while code + 1 < base.len() && base[code + 1] <= i as u32 + first {
             code += 1;
         }
-        codes[i] = code as u8;
+        codes[i] = code as u16 | (bits[code] as u16) << 8;
         i += 1;
     }
     codes
 }
-static LL_CODES: [u8; 64] = small_codes(&LL_BASE, 0);
-static ML_CODES: [u8; 128] = small_codes(&ML_BASE, MIN_MATCH);
+/// By small length: the code and, above 8 bits, how many extra bits it has.
+static LL_CODES: [u16; 64] = small_codes(&LL_BASE, &LL_BITS, 0);
+static ML_CODES: [u16; 128] = small_codes(&ML_BASE, &ML_BITS, MIN_MATCH);
 
 /// [`Isa::codes`] of a set without vectors.
 ///
@@ -62,12 +90,13 @@ pub unsafe fn scalar(sequences: *mut u64, codes: *mut u32) {
         let packed = unsafe { *sequences.add(i) };
         let literals = packed as u32 & ((1 << LEN_BITS) - 1);
         let length = (packed >> LEN_BITS) as u32 & ((1 << LEN_BITS) - 1);
-        let offset = (packed >> (2 * LEN_BITS)) as u32;
-        let ll_code = if literals < 64 { LL_CODES[literals as usize] } else { (literals.ilog2() + 19) as u8 };
-        let ml_code = if length < 128 { ML_CODES[length as usize] } else { (length.ilog2() + 36) as u8 };
+        // SAFETY: the caller's contract; `i` is below GROUP.
+        let offset = unsafe { *codes.add(i) };
+        let large = |n: u32, codes: u32| n.ilog2() + codes | n.ilog2() << 8;
+        let ll = if literals < 64 { u32::from(LL_CODES[literals as usize]) } else { large(literals, 19) };
+        let ml = if length < 128 { u32::from(ML_CODES[length as usize]) } else { large(length, 36) };
         let of_code = offset.ilog2();
-        let (ll_bits, ml_bits) =
-            (u32::from(LL_BITS[usize::from(ll_code) % 36]), u32::from(ML_BITS[usize::from(ml_code) % 53]));
+        let (ll_code, ll_bits, ml_code, ml_bits) = (ll & 0xff, ll >> 8, ml & 0xff, ml >> 8);
         // All ranges begin at multiples of their lengths.
         let extra = u64::from(literals & ((1 << ll_bits) - 1))
             | u64::from(length & ((1 << ml_bits) - 1)) << ll_bits
@@ -75,7 +104,7 @@ pub unsafe fn scalar(sequences: *mut u64, codes: *mut u32) {
         // SAFETY: the caller's contract; `i` is below GROUP.
         unsafe {
             *sequences.add(i) = extra << EXTRA_LEN_BITS | u64::from(ll_bits + ml_bits + of_code);
-            *codes.add(i) = u32::from(ll_code) | of_code << 8 | u32::from(ml_code) << 16;
+            *codes.add(i) = ll_code | of_code << 8 | ml_code << 16;
         }
     }
 }
@@ -84,18 +113,21 @@ pub unsafe fn scalar(sequences: *mut u64, codes: *mut u32) {
 /// sequence into its extra bits: the number of bits in the low 6, the bits of literals length, match length and offset above, lowest
 /// first.
 ///
-/// Distances equal to a repeated offset become references to it; `repeats` is moved on as a decoder will move it. Both slices have
-/// room for the next multiple of [`GROUP`]; the elements behind `count` become unspecified.
+/// Distances equal to a repeated offset become references to it. Both slices have room for the next multiple of [`GROUP`]; the elements behind `count` become unspecified.
 ///
 /// # Safety
 /// Invariant I of [`crate::kernel`] for `I`.
 #[inline(always)]
-pub unsafe fn codes<I: Isa>(sequences: &mut [u64], count: usize, codes: &mut [u32], repeats: &mut [u32; 3]) {
+pub unsafe fn codes<I: Isa>(sequences: &mut [u64], count: usize, codes: &mut [u32], repeats: Repeats<'_>) {
     let padded = count.next_multiple_of(GROUP);
     let (sequences, codes) = (&mut sequences[..padded], &mut codes[..padded]);
     // Any sequences do, for which the codes are those of an alphabet.
-    sequences[count..].fill(1 << (2 * LEN_BITS));
-    resolve(&mut sequences[..count], repeats);
+    sequences[count..].fill(1 << DISTANCE_AT);
+    codes[count..].fill(4);
+    match repeats {
+        Repeats::All(repeats) => resolve(&sequences[..count], &mut codes[..count], repeats),
+        Repeats::Most(repeats) => resolve_most(&sequences[..count], &mut codes[..count], repeats),
+    }
     for (sequences, codes) in sequences.chunks_exact_mut(GROUP).zip(codes.chunks_exact_mut(GROUP)) {
         // SAFETY: invariant I is the caller's; both chunks have GROUP elements.
         unsafe { I::codes(sequences.as_mut_ptr(), codes.as_mut_ptr()) };
@@ -157,7 +189,7 @@ mod tests {
         packed.resize(room, 7);
         let mut all = vec![0; room];
         // SAFETY: portable code.
-        unsafe { codes::<Portable>(&mut packed, n, &mut all, repeats) };
+        unsafe { codes::<Portable>(&mut packed, n, &mut all, Repeats::All(repeats)) };
         (packed, all[..n].iter().map(|&codes| [codes as u8, (codes >> 8) as u8, (codes >> 16) as u8]).collect())
     }
 

@@ -9,8 +9,10 @@ use crate::base::format::zstd::{LITERALS_COMPRESSED, LITERALS_RAW, LITERALS_RLE,
 /// How hard to try.
 #[derive(Clone, Copy)]
 pub struct Effort {
-    /// Whether to code the literals at all.
-    pub huffman: bool,
+    /// Fewest literals that are coded.
+    pub coded: usize,
+    /// [`tree::describe`]'s margin.
+    pub weights_margin: u32,
     /// Fewest literals that are written as four streams.
     pub four_streams: usize,
 }
@@ -39,7 +41,7 @@ pub fn write(
     dst: &mut [u8],
 ) -> Section {
     let n = literals.len();
-    if !effort.huffman || n < TREE_LITERALS && (prior.is_none() || n < 2) {
+    if n < effort.coded || n < TREE_LITERALS && (prior.is_none() || n < 2) {
         return plain(literals, dst);
     }
     let moment = Moment::now();
@@ -64,7 +66,7 @@ pub fn write(
     };
     let (tree, bits) = tree::lengths(&counts, n as u32, limit);
     let mut description = [0; DESCRIPTION_MAX];
-    let described = tree::describe(&tree, &mut description);
+    let described = tree::describe(&tree, effort.weights_margin, &mut description);
     let own_len = described.map_or(usize::MAX, |len| header + len + extra + (bits / 8) as usize);
 
     let gain = (n >> 8) + 1;

@@ -15,7 +15,7 @@ pub mod tree;
 /// Methods are `#[inline(always)]` without target features: they become instructions of the set only inside a shell that enables
 /// it (invariant I of [`crate::kernel`]), which is why each of them is unsafe. Every instruction set returns the same values.
 pub trait Isa {
-    /// Turns [`codes::GROUP`] packed sequences, with offset values in the place of distances, into codes and extra bits: see
+    /// Turns [`codes::GROUP`] packed sequences, whose offset values are in `codes`, into codes and extra bits: see
     /// [`codes::codes`].
     ///
     /// # Safety

@@ -3,7 +3,7 @@
 
 use super::super::phases::{Moment, Phase};
 use super::super::zstd_seq_encode::{SYMBOLS, SeqTable, Tables};
-use super::codes::{self, tally};
+use super::codes::{self, Repeats, tally};
 use super::fse::{self, Counts, FixedTable, HEADER_MAX, MIN_LOG, Priced, mask_of};
 use super::literals::put;
 use super::{Isa, presets};
@@ -82,6 +82,8 @@ pub struct Job<'a> {
     pub slots: &'a mut Slots,
     /// Bytes by which a table of the block's own must be smaller than the best ready-made one; [`NEVER`] for none at all.
     pub margin: u32,
+    /// Whether to find every repeated offset, and not just where that is easy.
+    pub all_repeats: bool,
     /// Whether another block follows, which may use the tables: then their costs are wanted.
     pub goes_on: bool,
 }
@@ -122,7 +124,11 @@ pub unsafe fn write<I: Isa>(job: &mut Job<'_>, dst: &mut [u8]) -> Section {
     let Job { sequences, codes, prior, slots, margin, goes_on, .. } = job;
     let wanted = Wanted { margin: *margin, costs: *goes_on };
     // SAFETY: invariant I is the caller's.
-    unsafe { codes::codes::<I>(sequences, n, codes, &mut job.repeats) };
+    unsafe {
+        let all = job.all_repeats || *goes_on;
+        let repeats = if all { Repeats::All(&mut job.repeats) } else { Repeats::Most(job.repeats) };
+        codes::codes::<I>(sequences, n, codes, repeats);
+    }
     let codes = &codes[..n];
     let counts = tally(codes);
     let moment = moment.ends(Phase::Codes);

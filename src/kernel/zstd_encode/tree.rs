@@ -12,9 +12,6 @@ pub const DESCRIPTION_MAX: usize = 129;
 /// More than the longest code has bits, and a power of two.
 const DEPTHS: usize = 16;
 
-/// Bytes by which a preset for the weights may be longer than what a table of their own could be.
-const WEIGHTS_MARGIN: u32 = 3;
-
 /// Code lengths of the 256 byte values.
 pub struct Lengths {
     /// Bits of each code, 0 for a symbol without one.
@@ -35,9 +32,11 @@ const SMALL: usize = 64;
 /// Most classes.
 const CLASSES: usize = SMALL + 256;
 
-/// Symbols of one count: small counts at their own place, symbols of large ones behind. Element for element, so that loops over all
-/// of them become vector code.
+/// Symbols of one count: those of small counts, rising, then the symbols of large ones. Element for element, so that loops over all of
+/// them become vector code.
 struct Classes {
+    /// The count.
+    counts: [u32; CLASSES],
     /// How many symbols there are.
     members: [u32; CLASSES],
     /// The length that their share asks for, in 1/256 of a bit.
@@ -94,33 +93,35 @@ pub fn lengths(counts: &[u32; 256], total: u32, limit: u32) -> (Lengths, u64) {
         symbols[used & 255] = symbol as u8;
         used += usize::from(count != 0);
     }
-    // Two tables of members take turns, as most counts are 1 and would wait for each other.
-    let mut members = [[0u32; SMALL]; 2];
+    // Four tables of members take turns, as most counts are 1 and would wait for each other.
+    let mut members = [[0u8; SMALL]; 4];
     let mut large = [0u8; 256];
     let mut large_count = 0;
     for (i, &symbol) in symbols[..used].iter().enumerate() {
         let count = counts[usize::from(symbol)] as usize;
         let is_large = count >= SMALL;
-        members[i & 1][count & (SMALL - 1)] += u32::from(!is_large);
+        members[i & 3][count & (SMALL - 1)] += u8::from(!is_large);
         large[large_count & 255] = symbol;
         large_count += usize::from(is_large);
     }
     let large = &large[..large_count];
     let log_total = log2(total);
-    let mut classes = Classes {
-        members: [0; CLASSES],
-        ideal: [0; CLASSES],
-        bits: [0; CLASSES],
-        len: (SMALL + large_count).next_multiple_of(8),
-    };
-    for count in 1..SMALL {
-        classes.members[count] = members[0][count] + members[1][count];
-        classes.ideal[count] = log_total.saturating_sub(u32::from(LOG2[count]));
+    let mut classes =
+        Classes { counts: [0; CLASSES], members: [0; CLASSES], ideal: [0; CLASSES], bits: [0; CLASSES], len: 0 };
+    let of_count = |count: usize| members.iter().map(|table| u32::from(table[count])).sum::<u32>();
+    let occurring = (1..SMALL).fold(0, |mask, count| mask | u64::from(of_count(count) != 0) << count);
+    let small = occurring.count_ones() as usize;
+    for (i, (count, _)) in fse::symbols_of(occurring).enumerate() {
+        classes.counts[i] = count as u32;
+        classes.members[i] = of_count(count);
+        classes.ideal[i] = log_total.saturating_sub(u32::from(LOG2[count]));
     }
     for (i, &symbol) in large.iter().enumerate() {
-        classes.members[SMALL + i] = 1;
-        classes.ideal[SMALL + i] = log_total.saturating_sub(log2(counts[usize::from(symbol)]));
+        classes.counts[small + i] = counts[usize::from(symbol)];
+        classes.members[small + i] = 1;
+        classes.ideal[small + i] = log_total.saturating_sub(log2(counts[usize::from(symbol)]));
     }
+    classes.len = (small + large_count).next_multiple_of(8);
 
     // Halving steps; beyond 255 only where many symbols are at the limit.
     let full = 1u32 << limit;
@@ -154,26 +155,25 @@ pub fn lengths(counts: &[u32; 256], total: u32, limit: u32) -> (Lengths, u64) {
             classes.members[best] -= more;
             let bits = classes.bits[best] - 1;
             leaves[bits as usize & (DEPTHS - 1)] += more;
-            cost += u64::from(best as u32 * more * bits);
-            parts[part_count % DEPTHS] = (best as u32, more);
+            cost += u64::from(classes.counts[best] * more * bits);
+            parts[part_count % DEPTHS] = (classes.counts[best], more);
             part_count += 1;
         }
     }
 
+    let mut of_small = [0u8; SMALL];
+    for i in 0..small + large_count {
+        let (count, members, bits) = (classes.counts[i], classes.members[i], classes.bits[i]);
+        of_small[if i < small { count as usize & (SMALL - 1) } else { 0 }] = bits as u8;
+        leaves[bits as usize & (DEPTHS - 1)] += members;
+        cost += u64::from(count * members * bits);
+    }
     let mut bits = [0u8; 256];
     for &symbol in &symbols[..used] {
-        bits[usize::from(symbol)] = classes.bits[counts[usize::from(symbol)] as usize & (SMALL - 1)] as u8;
+        bits[usize::from(symbol)] = of_small[counts[usize::from(symbol)] as usize & (SMALL - 1)];
     }
-    for (&class_bits, &symbol) in classes.bits[SMALL..].iter().zip(large) {
+    for (&class_bits, &symbol) in classes.bits[small..].iter().zip(large) {
         bits[usize::from(symbol)] = class_bits as u8;
-        leaves[class_bits as usize & (DEPTHS - 1)] += 1;
-        cost += u64::from(counts[usize::from(symbol)] * class_bits);
-    }
-    let occurring = classes.members[..SMALL].iter().enumerate().fold(0, |mask, (i, &n)| mask | u64::from(n != 0) << i);
-    for (count, _) in fse::symbols_of(occurring) {
-        let (members, bits) = (classes.members[count], classes.bits[count]);
-        leaves[bits as usize & (DEPTHS - 1)] += members;
-        cost += u64::from(count as u32 * members * bits);
     }
     for &(count, mut more) in &parts[..part_count] {
         for &symbol in &symbols[..used] {
@@ -237,15 +237,17 @@ pub fn cost_of(counts: &[u32; 256], codes: &[u16; 256]) -> Option<u64> {
 
 /// Returns the length of the shortest description of the tree, which is in `out` then; `None` if it has none, which
 /// happens for symbols above 128 whose weights are all alike.
+///
+/// `margin` is by how many bytes a preset for the weights may be longer than what a table of their own could be.
 #[inline(always)]
-pub fn describe(tree: &Lengths, out: &mut [u8; DESCRIPTION_MAX]) -> Option<usize> {
+pub fn describe(tree: &Lengths, margin: u32, out: &mut [u8; DESCRIPTION_MAX]) -> Option<usize> {
     // The last symbol's weight is what is missing to the next power of two.
     let mut weights = [0u8; 256];
     for (weight, &bits) in weights.iter_mut().zip(&tree.bits[..tree.last]) {
         *weight = if bits == 0 { 0 } else { (tree.log + 1) as u8 - bits };
     }
     let weights = &weights[..tree.last];
-    let coded = describe_by_fse(tree, weights, out);
+    let coded = describe_by_fse(tree, weights, margin, out);
     let plain = 1 + weights.len().div_ceil(2);
     if weights.len() <= 128 && coded.is_none_or(|len| plain <= len) {
         out[0] = 127 + weights.len() as u8;
@@ -259,7 +261,7 @@ pub fn describe(tree: &Lengths, out: &mut [u8; DESCRIPTION_MAX]) -> Option<usize
 
 /// Returns the length of the description whose weights are coded by two FSE states; `None` if it cannot be used.
 #[inline(always)]
-fn describe_by_fse(tree: &Lengths, weights: &[u8], out: &mut [u8; DESCRIPTION_MAX]) -> Option<usize> {
+fn describe_by_fse(tree: &Lengths, weights: &[u8], margin: u32, out: &mut [u8; DESCRIPTION_MAX]) -> Option<usize> {
     let n = weights.len();
     let mut of = [0u16; SYMBOLS];
     // From the lengths: counting one by one would wait for the counter of the many zeros.
@@ -276,7 +278,7 @@ fn describe_by_fse(tree: &Lengths, weights: &[u8], out: &mut [u8; DESCRIPTION_MA
     let mut states = [0u16; (1 << WEIGHTS_MAX_LOG) + STATES_SLACK];
     let mut symbols = [0u64; SYMBOLS];
     let (preset, cost) = presets::cheapest(presets::WEIGHTS, &counts);
-    let (table, header) = if cost < fse::least(&counts) + (WEIGHTS_MARGIN << 11) {
+    let (table, header) = if cost < fse::least(&counts) + (margin << 11) {
         (
             presets::of(presets::WEIGHTS, preset).view().table,
             presets::describe(presets::WEIGHTS, preset, &mut description),

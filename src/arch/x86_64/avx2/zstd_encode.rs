@@ -83,7 +83,7 @@ impl Isa for Avx2 {
             let lengths = _mm256_set1_epi32((1 << LEN_BITS) - 1);
             let literals = _mm256_and_si256(low(a, b), lengths);
             let length = _mm256_and_si256(low(_mm256_srli_epi64::<LEN>(a), _mm256_srli_epi64::<LEN>(b)), lengths);
-            let offset = low(_mm256_srli_epi64::<{ 2 * LEN }>(a), _mm256_srli_epi64::<{ 2 * LEN }>(b));
+            let offset = _mm256_loadu_si256(codes.cast());
 
             // Literals: 0 to 15 as they are, 16 to 63 by the exponent and three bits behind it, then one code a doubling.
             let place = scale(literals);

@@ -17,7 +17,11 @@ const DRIVERS: &[(&str, &[i32])] = &[
     ("lz4-neon", &[-3, -2, -1, 0, 1, 2, 3, 6, 9]),
     ("zstd-generic", &[-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5]),
     #[cfg(target_arch = "x86_64")]
+    ("zstd-avx512", &[-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5]),
+    #[cfg(target_arch = "x86_64")]
     ("zstd-avx2", &[-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5]),
+    #[cfg(target_arch = "aarch64")]
+    ("zstd-neon", &[-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5]),
     ("tzp-generic", &[1, 2, 3, 4]),
     #[cfg(target_arch = "x86_64")]
     ("tzp-avx512", &[1, 2, 3, 4]),

@@ -58,7 +58,7 @@ impl Engine {
 }
 
 /// The names that have a table; the functions of table `N` know their name by its place here.
-const NAMES: [&CStr; 16] = [
+const NAMES: [&CStr; 18] = [
     c"adaptive",
     c"adaptive-generic",
     c"lz4",
@@ -68,7 +68,9 @@ const NAMES: [&CStr; 16] = [
     c"lz4-avx512",
     c"zstd",
     c"zstd-generic",
+    c"zstd-neon",
     c"zstd-avx2",
+    c"zstd-avx512",
     c"zstd-libzstd",
     c"tzp",
     c"tzp-generic",
@@ -94,6 +96,8 @@ static OPS: [tzram_zcomp_ops; NAMES.len()] = [
     table::<13>(),
     table::<14>(),
     table::<15>(),
+    table::<16>(),
+    table::<17>(),
 ];
 
 const fn table<const N: usize>() -> tzram_zcomp_ops {

@@ -88,7 +88,11 @@ pub static DRIVERS: &[Driver] = &[
     tzp_driver(c"tzp-neon", 200, Backend::Neon),
     tzp_driver(c"tzp-generic", 100, Backend::Scalar),
     #[cfg(target_arch = "x86_64")]
+    zstd_driver(c"zstd-avx512", 300, Backend::Avx512),
+    #[cfg(target_arch = "x86_64")]
     zstd_driver(c"zstd-avx2", 200, Backend::Avx2),
+    #[cfg(target_arch = "aarch64")]
+    zstd_driver(c"zstd-neon", 200, Backend::Neon),
     zstd_driver(c"zstd-generic", 100, Backend::Scalar),
     Driver {
         alg: c"zstd",

@@ -1,8 +1,9 @@
-//! NEON. The kernels of Zstandard, and LZ4's encoders with a dictionary, are inherited from the scalar table.
+//! NEON. LZ4's encoders with a dictionary, and the finders of Zstandard that need no vectors, are inherited from the scalar table.
 
 mod lz4;
 mod tzp;
 mod zstd;
+mod zstd_encode;
 
 use core::arch::aarch64::{
     uint8x16_t, vdupq_n_u64, veorq_u8, vld1q_u8, vmaxvq_u8, vorrq_u8, vreinterpretq_u8_u64, vst1q_u8,
@@ -59,6 +60,9 @@ pub static KERNELS: Kernels = Kernels {
     same_fill,
     fill,
     zstd_match_lanes: Some(lz4::MATCH_LANES),
+    zstd_literals: zstd_encode::LITERALS,
+    zstd_sequences: zstd_encode::SEQUENCES,
+    zstd_bits: zstd_encode::BITS,
     lz4_encode_lanes: Some(lz4::ENCODE_LANES),
     lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
     zstd_fse_read: zstd::FSE_READ,

@@ -1,5 +1,5 @@
-//! AVX-512 (F, BW, CD, DQ, VL). LZ4's decoder is inherited from the AVX2 table, and with it
-//! the scalar kernels of Zstandard and of LZ4 with a dictionary.
+//! AVX-512 (F, BW, CD, DQ, VL). LZ4's decoder, and all of Zstandard's encoder but the finder in lanes, are inherited from the AVX2
+//! table, and with it the scalar kernels of both with a dictionary.
 
 mod lz4;
 mod tzp;

@@ -1,0 +1,16 @@
+//! The entropy stage of Zstandard, compiled for the set.
+
+use super::lz4::Neon;
+use crate::kernel::table::instantiate_zstd_encode;
+use crate::kernel::zstd_encode::Isa;
+use crate::kernel::zstd_encode::codes::scalar;
+
+impl Isa for Neon {
+    #[inline(always)]
+    unsafe fn codes(sequences: *mut u64, codes: *mut u32) {
+        // SAFETY: the contract is the same.
+        unsafe { scalar(sequences, codes) }
+    }
+}
+
+instantiate_zstd_encode!(Neon, [#[target_feature(enable = "neon")]]);

@@ -242,7 +242,11 @@ pub fn compress(
     if !(MIN_LEVEL..=MAX_LEVEL).contains(&level) {
         return Err(Error::Invalid);
     }
-    let level = level_of(if level == 0 { DEFAULT_LEVEL } else { level });
+    let mut level = level_of(if level == 0 { DEFAULT_LEVEL } else { level });
+    if dict.is_some() {
+        // Who has a dictionary wants small frames.
+        level.margin = 0;
+    }
     let dict = dict.map(Dict::encode_part);
     let id = dict.map_or(0, EncodeDict::id);
     let (header, mut at) = frame_header(src.len(), id, format);

@@ -206,9 +206,9 @@ impl Tree {
         };
         for &symbol in &sorted[..short] {
             let (entry, span) = run(symbol);
+            debug_assert!(at + SPAN <= TABLE_LEN);
             // SAFETY: `sorted` has each symbol once, and the weights of all add up to the length of the table (`read`), behind which there is
             // room for one store (D).
-            debug_assert!(at + SPAN <= TABLE_LEN);
             unsafe { table.as_mut_ptr().add(at).cast::<[u16; SPAN]>().write_unaligned([entry; SPAN]) };
             at += span;
         }
@@ -376,8 +376,8 @@ mod tests {
             let mut sorted = [0xa5; SORTED];
             let counts = sort_by_words(&weights, symbols, &mut sorted);
             assert_eq!(sorted[..want.len()], want);
-            for weight in 1..16 {
-                assert_eq!(usize::from(counts[weight]), weights.iter().filter(|&&w| usize::from(w) == weight).count());
+            for (weight, &count) in counts.iter().enumerate().skip(1) {
+                assert_eq!(usize::from(count), weights.iter().filter(|&&w| usize::from(w) == weight).count());
             }
         }
     }

@@ -126,12 +126,14 @@ const POWERS: [[u8; 16]; 2] =
 pub unsafe fn total(weights: &[u8; 256]) -> Option<u32> {
     // SAFETY: the caller's shell enables the features (I); loads are of 32 of the weights (S), or of 16 bytes of a table.
     unsafe {
-        let table = |half: usize| _mm256_broadcastsi128_si256(_mm_loadu_si128(POWERS[half].as_ptr().cast()));
-        let (lower, upper) = (table(0), table(1));
+        let lower = _mm256_broadcastsi128_si256(_mm_loadu_si128(POWERS[0].as_ptr().cast()));
+        let upper = _mm256_broadcastsi128_si256(_mm_loadu_si128(POWERS[1].as_ptr().cast()));
         let zero = _mm256_setzero_si256();
         let (mut low, mut high, mut all) = (zero, zero, zero);
-        for chunk in weights.as_chunks::<32>().0 {
-            let bytes = _mm256_loadu_si256(chunk.as_ptr().cast());
+        let mut at = 0;
+        while at < weights.len() {
+            let bytes = _mm256_loadu_si256(weights.as_ptr().add(at).cast());
+            at += 32;
             all = _mm256_or_si256(all, bytes);
             low = _mm256_add_epi64(low, _mm256_sad_epu8(_mm256_shuffle_epi8(lower, bytes), zero));
             high = _mm256_add_epi64(high, _mm256_sad_epu8(_mm256_shuffle_epi8(upper, bytes), zero));
@@ -141,6 +143,16 @@ pub unsafe fn total(weights: &[u8; 256]) -> Option<u32> {
         let total = (_mm_cvtsi128_si64(sums) + _mm_extract_epi64::<1>(sums)) as u32;
         (_mm256_testz_si256(all, _mm256_set1_epi8(-16)) != 0).then_some(total)
     }
+}
+
+/// Returns a map of which of 32 bytes are equal to those of `same`.
+///
+/// # Safety
+/// Invariant I for AVX2; 32 bytes are readable at `from`.
+#[inline(always)]
+unsafe fn equal32(from: *const u8, same: __m256i) -> u64 {
+    // SAFETY: the caller's shell enables the features (I); the bytes are there (S).
+    unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256(from.cast()), same)).cast_unsigned().into() }
 }
 
 impl TreeIsa for Avx2 {
@@ -157,30 +169,32 @@ impl TreeIsa for Avx2 {
         // SAFETY: the caller's shell enables the features (I); loads are of 64 of the weights (S). Every symbol has one weight, so that at
         // most 256 are sorted, and no four stores reach farther than 4 behind that (D).
         unsafe {
-            for weight in 1..=MAX_BITS as usize {
+            let mut weight = 1;
+            while weight <= MAX_BITS as usize {
                 let start = at;
                 let same = _mm256_set1_epi8(weight as i8);
-                for (i, chunk) in weights.as_chunks::<64>().0[..symbols.div_ceil(64).min(4)].iter().enumerate() {
-                    let from: *const __m256i = chunk.as_ptr().cast();
-                    let equal = |half: usize| {
-                        _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256(from.add(half)), same))
-                            .cast_unsigned()
-                    };
-                    let mut map = u64::from(equal(0)) | u64::from(equal(1)) << 32;
+                let mut first = 0;
+                while first < symbols.min(256) {
+                    let from = weights.as_ptr().add(first);
+                    let mut map = equal32(from, same) | equal32(from.add(32), same) << 32;
                     let end = at + map.count_ones() as usize;
                     loop {
-                        for place in 0..4 {
-                            *sorted.as_mut_ptr().add(at + place) = (64 * i) as u8 + map.trailing_zeros() as u8;
-                            map &= map.wrapping_sub(1);
-                        }
+                        let mut place = at;
                         at += 4;
+                        while place < at {
+                            *sorted.as_mut_ptr().add(place) = first as u8 + map.trailing_zeros() as u8;
+                            map &= map.wrapping_sub(1);
+                            place += 1;
+                        }
                         if at >= end {
                             break;
                         }
                     }
                     at = end;
+                    first += 64;
                 }
                 counts[weight] = (at - start) as u16;
+                weight += 1;
             }
         }
         counts

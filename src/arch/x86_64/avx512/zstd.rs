@@ -131,17 +131,21 @@ impl TreeIsa for Vbmi2 {
         // has one weight, so that at most 256 are sorted, and no store reaches farther than 64 behind that (D).
         unsafe {
             let count_up = _mm512_loadu_si512(SLIDE.0.as_ptr().cast());
-            for weight in 1..=MAX_BITS as usize {
+            let mut weight = 1;
+            while weight <= MAX_BITS as usize {
                 let start = at;
                 let same = _mm512_set1_epi8(weight as i8);
-                for (i, chunk) in weights.as_chunks::<64>().0[..symbols.div_ceil(64).min(4)].iter().enumerate() {
-                    let map = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(chunk.as_ptr().cast()), same);
-                    let symbols = _mm512_add_epi8(count_up, _mm512_set1_epi8((64 * i) as i8));
+                let mut first = 0;
+                while first < symbols.min(256) {
+                    let map = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(weights.as_ptr().add(first).cast()), same);
+                    let symbols = _mm512_add_epi8(count_up, _mm512_set1_epi8(first as i8));
                     let symbols = _mm512_maskz_compress_epi8(map, symbols);
                     _mm512_storeu_si512(sorted.as_mut_ptr().add(at).cast(), symbols);
                     at += map.count_ones() as usize;
+                    first += 64;
                 }
                 counts[weight] = (at - start) as u16;
+                weight += 1;
             }
         }
         counts

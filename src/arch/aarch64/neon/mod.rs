@@ -1,4 +1,4 @@
-//! NEON. The kernels of Zstandard, and LZ4's encoders with a dictionary, are inherited from the scalar table.
+//! NEON. The encoder's kernels of Zstandard, and LZ4's encoders with a dictionary, are inherited from the scalar table.
 
 mod lz4;
 mod tzp;

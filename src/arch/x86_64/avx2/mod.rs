@@ -1,4 +1,4 @@
-//! AVX2 with BMI1, BMI2, LZCNT and POPCNT. The kernels of Zstandard, and LZ4's encoders with a
+//! AVX2 with BMI1, BMI2, LZCNT and POPCNT. The encoder's kernels of Zstandard, and LZ4's encoders with a
 //! dictionary, are inherited from the scalar table.
 
 pub mod lz4;

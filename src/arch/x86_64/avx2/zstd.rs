@@ -182,7 +182,7 @@ impl TreeIsa for Avx2 {
                         let mut place = at;
                         at += 4;
                         while place < at {
-                            *sorted.as_mut_ptr().add(place) = first as u8 + map.trailing_zeros() as u8;
+                            *sorted.as_mut_ptr().add(place) = (first as u8).wrapping_add(map.trailing_zeros() as u8);
                             map &= map.wrapping_sub(1);
                             place += 1;
                         }

@@ -1,5 +1,5 @@
-//! AVX-512 (F, BW, CD, DQ, VL). LZ4's decoder is inherited from the AVX2 table, and with it
-//! the scalar kernels of Zstandard and of LZ4 with a dictionary.
+//! AVX-512 (F, BW, CD, DQ, VL). LZ4's decoder and Zstandard's, but for what VBMI2 is used for, are inherited from the AVX2 table, and
+//! with them the scalar kernels of Zstandard's encoder and of LZ4 with a dictionary.
 
 mod lz4;
 mod tzp;

@@ -351,7 +351,8 @@ macro_rules! instantiate_zstd_decoder {
         }
         $(#[$features])*
         unsafe fn tree_read(src: &[u8], table: &mut [u16]) -> Result<(u32, usize), crate::kernel::zstd_fse::Flaw> {
-            crate::kernel::zstd_tree::read(src, table)
+            // SAFETY: this shell enables the features of the instruction set (I).
+            unsafe { crate::kernel::zstd_tree::read::<$isa>(src, table) }
         }
         $(#[$features])*
         unsafe fn huff_decode(

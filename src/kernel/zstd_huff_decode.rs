@@ -168,11 +168,12 @@ fn four(table: &[u16], log: u32, src: &[u8], at: usize, dst: &mut [u8]) -> bool 
     let last = dst.len() - 3 * quarter;
     let out = dst.as_mut_ptr();
     let mut done = 0;
-    while log <= PER_LOG {
+    let in_step = if log <= PER_LOG { last / PER } else { 0 };
+    loop {
         // A round moves each reader by at most 7 bytes, so that the last one begins at `-BEYOND` or behind.
-        let most = readers
-            .iter()
-            .fold((last - done) / PER, |most, reader| most.min(((reader.at + BEYOND + 8) >> 3).max(0).cast_unsigned()));
+        let most = readers.iter().fold(in_step - done / PER, |most, reader| {
+            most.min(((reader.at + BEYOND + 8) >> 3).max(0).cast_unsigned())
+        });
         if most == 0 {
             break;
         }

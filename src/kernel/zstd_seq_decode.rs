@@ -265,7 +265,7 @@ fn above(bits: &[u8], position: usize) -> u64 {
 /// The value of an entry, without its extra bits, of a literals length or match length.
 #[inline(always)]
 fn value(entry: u64) -> u64 {
-    entry.rotate_right(24) & 0xff_ffff
+    entry >> 24 & 0xff_ffff
 }
 
 /// Literals that one sequence of [`stretch`] copies without a loop. One in a hundred of real pages has more.
@@ -313,8 +313,7 @@ unsafe fn stretch<M: SeqIsa>(state: &mut State, job: &Sequences, dst: &mut [u8])
         let lengths = word.wrapping_shr(sum as u32);
         // SAFETY: the features are there (I).
         let low = |word: u64, count: u64| unsafe { M::low(word, count) };
-        let (ll_extra, ml_extra, of_extra) =
-            (ll_entry.rotate_right(16), ml_entry.rotate_right(16), of_entry.rotate_right(16));
+        let (ll_extra, ml_extra, of_extra) = (ll_entry >> 16, ml_entry >> 16, of_entry >> 16);
         let ll_len = (value(ll_entry) + low(lengths, ll_extra)) as usize;
         let ml_len = (value(ml_entry) + low(lengths.wrapping_shr(ll_extra as u32), ml_extra)) as usize;
         let of_value = (1u64.wrapping_shl(of_extra as u32)

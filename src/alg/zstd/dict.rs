@@ -5,7 +5,7 @@ use super::sequences::{LL, ML, OF, flawed};
 use crate::base::Error;
 use crate::base::format::zstd::{DICT_MAGIC, FIRST_REPEATS};
 use crate::kernel::zstd_fse::{self, Alphabet, Fixed};
-use crate::kernel::zstd_tree::{TABLE_LEN, Tree};
+use crate::kernel::zstd_tree::{TABLE_LEN, read_tree};
 
 /// Bytes of magic number and id.
 const HEADER_LEN: usize = 8;
@@ -58,13 +58,14 @@ pub struct Parsed {
 /// # Errors
 /// `Corrupt` where `ZSTD_loadDEntropy` of libzstd refuses: a damaged table, or a repeat offset that is 0 or above the
 /// length of the content.
-fn parse(buf: &[u8]) -> Result<Option<(Parsed, Tree)>, Error> {
+fn parse(buf: &[u8]) -> Result<Option<(Parsed, Vec<u16>)>, Error> {
     let Some((header, tables)) = buf.split_first_chunk::<HEADER_LEN>() else { return Ok(None) };
     let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     if word(0) != DICT_MAGIC {
         return Ok(None);
     }
-    let tree = Tree::read(tables).map_err(flawed)?;
+    let mut huff = zeroed(TABLE_LEN)?;
+    let tree = read_tree(tables, &mut huff).map_err(flawed)?;
     let mut rest = &tables[tree.len..];
     let (of, len) = Norm::read(rest, &OF)?;
     rest = &rest[len..];
@@ -85,7 +86,7 @@ fn parse(buf: &[u8]) -> Result<Option<(Parsed, Tree)>, Error> {
         *bits = if weight == 0 { 0 } else { tree.log as u8 + 1 - weight };
     }
     let content_at = buf.len() - content.len();
-    Ok(Some((Parsed { id: word(4), repeats, content_at, huff_bits, huff_log: tree.log, ll, ml, of }, tree)))
+    Ok(Some((Parsed { id: word(4), repeats, content_at, huff_bits, huff_log: tree.log, ll, ml, of }, huff)))
 }
 
 /// Decoding tables of a formatted dictionary.
@@ -103,12 +104,10 @@ pub struct DecodeTables {
 }
 
 impl DecodeTables {
-    fn new(parsed: &Parsed, tree: &Tree) -> Result<DecodeTables, Error> {
-        let mut huff = zeroed(TABLE_LEN)?;
-        tree.build(&mut huff);
+    fn new(parsed: &Parsed, huff: Vec<u16>) -> Result<DecodeTables, Error> {
         Ok(DecodeTables {
             huff,
-            huff_log: tree.log,
+            huff_log: parsed.huff_log,
             ll: sequence_table(&parsed.ll, &LL)?,
             of: sequence_table(&parsed.of, &OF)?,
             ml: sequence_table(&parsed.ml, &ML)?,
@@ -144,9 +143,8 @@ impl Dict {
     /// # Errors
     /// `Corrupt` as [`parse`]; `NoMemory`. This is the only place of the format that allocates.
     pub fn new(buf: &[u8]) -> Result<Dict, Error> {
-        let parsed = parse(buf)?;
-        let decode = parsed.as_ref().map(|(parsed, tree)| DecodeTables::new(parsed, tree)).transpose()?;
-        let parsed = parsed.map(|(parsed, _)| parsed);
+        let (parsed, huff) = parse(buf)?.unzip();
+        let decode = parsed.as_ref().zip(huff).map(|(parsed, huff)| DecodeTables::new(parsed, huff)).transpose()?;
         let bytes = &buf[parsed.as_ref().map_or(0, |parsed| parsed.content_at)..];
         let mut content = zeroed(bytes.len())?;
         content.copy_from_slice(bytes);

@@ -49,10 +49,12 @@ const fn parts<const N: usize>(base: &[u32; N], bits: &[u8; N]) -> [u64; SYMBOLS
     parts
 }
 
-/// The tables of the predefined distributions.
-static LL_PREDEFINED: Fixed<[u64; 64]> = Fixed::<[u64; 64]>::new(&LL_DEFAULT, &LL);
-static OF_PREDEFINED: Fixed<[u64; 32]> = Fixed::<[u64; 32]>::new(&OF_DEFAULT, &OF);
-static ML_PREDEFINED: Fixed<[u64; 64]> = Fixed::<[u64; 64]>::new(&ML_DEFAULT, &ML);
+/// The table of a predefined distribution.
+pub static LL_PREDEFINED: Fixed<[u64; 64]> = Fixed::<[u64; 64]>::new(&LL_DEFAULT, &LL);
+/// See [`LL_PREDEFINED`].
+pub static OF_PREDEFINED: Fixed<[u64; 32]> = Fixed::<[u64; 32]>::new(&OF_DEFAULT, &OF);
+/// See [`LL_PREDEFINED`].
+pub static ML_PREDEFINED: Fixed<[u64; 64]> = Fixed::<[u64; 64]>::new(&ML_DEFAULT, &ML);
 
 /// Where the table is that a block with the mode "repeat" uses.
 #[derive(Clone, Copy)]

@@ -4,10 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::decode::{STRICTER, Stricter};
+use super::decode_presets::{LL_PRESETS, ML_PRESETS, OF_PRESETS, Presets};
+use super::frame::Header;
+use super::fse_encode::{HEADER_MAX, write_header};
 use super::reference::{self, CHECKSUM, CONTENT_SIZE, DICT_ID, FORMAT, LEVEL, LITERALS, Random, ZSTD_cParameter};
+use super::sequences::{LL, LL_PREDEFINED, ML, ML_PREDEFINED, OF, OF_PREDEFINED};
 use super::{Dict, Format, content_size, decode_words, decompress};
-use crate::base::{Backend, Error};
+use crate::base::Error;
+use crate::base::format::zstd::{MODE_FSE, MODE_PREDEFINED};
+use crate::base::format::zstd_presets;
 use crate::dispatch::Table;
+use crate::kernel::zstd_fse::Own;
 
 /// Decompresses into a buffer of exactly `cap` bytes, with scratch that was left full of ones.
 fn decode(dict: Option<&Dict>, format: Format, src: &[u8], cap: usize) -> Result<Vec<u8>, Error> {
@@ -20,7 +27,7 @@ fn decode(dict: Option<&Dict>, format: Format, src: &[u8], cap: usize) -> Result
 
 /// Every table that this CPU runs.
 fn tables() -> Vec<Table> {
-    Backend::ALL.into_iter().filter_map(Table::of).collect()
+    Table::all().collect()
 }
 
 /// Checks that a frame of `data` comes back from a source and a destination that end at unmapped pages.
@@ -370,6 +377,141 @@ fn every_cut_of_a_frame_is_refused() {
     }
 }
 
+/// A frame of random sequences under tables of presets or predefined ones, and how many bytes it has: a raw block, so that all
+/// offsets are in reach, and a block of raw literals and sequences.
+fn preset_frame(random: &mut Random) -> (Vec<u8>, usize) {
+    const REACH: usize = 8192;
+    loop {
+        let kinds = [random.below(13), random.below(13), random.below(13)];
+        let described = |norm: &[i16]| {
+            let last = norm.iter().rposition(|&n| n != 0).expect("cells");
+            let mut header = vec![0; HEADER_MAX];
+            let len = write_header(&norm[..=last], zstd_presets::LOG, &mut header);
+            header.truncate(len);
+            header
+        };
+        // Literals lengths, offsets, match lengths: description, table, log.
+        let table = |kind: usize, norms: &dyn Fn(usize) -> Vec<u8>, presets: &'static Presets, alphabet, predefined| {
+            if kind == 12 {
+                return (vec![], predefined);
+            }
+            let header = norms(kind);
+            let (entries, _) = presets.find(&header).expect("a preset");
+            let mut memory = vec![0; 512];
+            let mut own = Own::new(&mut memory);
+            assert!(Table::best().zstd_fse_read(&mut own, alphabet, &header).is_ok());
+            assert_eq!(own.entries().all(), entries.all());
+            (header, entries)
+        };
+        let tables = [
+            table(kinds[0], &|i| described(&zstd_presets::LL[i]), &LL_PRESETS, &LL, LL_PREDEFINED.entries()),
+            table(kinds[1], &|i| described(&zstd_presets::OF[i]), &OF_PRESETS, &OF, OF_PREDEFINED.entries()),
+            table(kinds[2], &|i| described(&zstd_presets::ML[i]), &ML_PRESETS, &ML, ML_PREDEFINED.entries()),
+        ];
+        // Any bits are a walk through the tables. The fields are in the order of reading.
+        let count = 1 + random.below(120);
+        let mut fields: Vec<(u64, u32)> = vec![];
+        let mut take = |random: &mut Random, count: u64| {
+            let value = random.next() & ((1 << count) - 1);
+            fields.push((value, count as u32));
+            value
+        };
+        let mut states = tables.each_ref().map(|(_, entries)| take(random, entries.log().into()) as usize);
+        let (mut literals, mut total) = (0, REACH);
+        for left in (0..count).rev() {
+            let [ll, of, ml] = [0, 1, 2].map(|i| tables[i].1.all()[states[i]]);
+            take(random, of >> 16 & 0xff);
+            let matched = (ml >> 24 & 0xff_ffff) + take(random, ml >> 16 & 0xff);
+            let before = (ll >> 24 & 0xff_ffff) + take(random, ll >> 16 & 0xff);
+            literals += before as usize;
+            total += (before + matched) as usize;
+            if left > 0 {
+                for (i, entry) in [(0, ll), (2, ml), (1, of)] {
+                    states[i] = (entry >> 48) as usize + take(random, entry & 0xff) as usize;
+                }
+            }
+        }
+        let extra = random.below(20);
+        literals += extra;
+        total += extra;
+        if total > 20_000 {
+            continue;
+        }
+        let mut bits: Vec<bool> =
+            fields.iter().rev().flat_map(|&(value, count)| (0..count).map(move |i| value >> i & 1 == 1)).collect();
+        bits.push(true);
+        let mut content = ((literals as u32) << 4 | 3 << 2).to_le_bytes()[..3].to_vec();
+        content.extend(random.bytes(1, literals));
+        content.push(count as u8);
+        let modes = kinds.map(|kind| if kind == 12 { MODE_PREDEFINED } else { MODE_FSE });
+        content.push(modes[0] << 6 | modes[1] << 4 | modes[2] << 2);
+        tables.iter().for_each(|(header, _)| content.extend(header));
+        content.extend(bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |all, &bit| all << 1 | u8::from(bit))));
+        let blocks = [block(false, 0, REACH, &random.bytes(4, REACH)), block(true, 2, content.len(), &content)];
+        return (frame(7, &blocks), total);
+    }
+}
+
+#[test]
+fn frames_with_tables_of_presets_are_decoded_as_by_libzstd() {
+    let mut random = Random(17);
+    let mut accepted = 0;
+    for _ in 0..if cfg!(debug_assertions) { 100 } else { 1000 } {
+        let (frame, len) = preset_frame(&mut random);
+        match reference::decompress(&[], &frame, len) {
+            Ok(data) => {
+                accepted += 1;
+                assert_eq!(data.len(), len);
+                assert_decodes(None, Format::Standard, &frame, &data, "presets");
+            }
+            // A repeated offset of 1, less 1.
+            Err(_) => assert_eq!(decode(None, Format::Standard, &frame, len), Err(Error::Corrupt)),
+        }
+    }
+    assert!(accepted > 50, "{accepted} frames were good");
+    for cut in 0..200 {
+        let (frame, len) = preset_frame(&mut random);
+        let reach = frame.len() - 1 - cut % 90;
+        assert_eq!(decode(None, Format::Standard, &frame[..reach], len), Err(Error::Corrupt));
+    }
+}
+
+/// Puts something into a frame that a decoder must not believe: a tree of random weights, most of them not a tree, some too long; a
+/// description of a table with any accuracy; a window or content size that is none.
+fn make_hostile(random: &mut Random, frame: &mut [u8], magicless: bool) {
+    let format = if magicless { Format::Magicless } else { Format::Standard };
+    let Ok(header) = Header::parse(frame, format) else { return };
+    let block = header.len + 3;
+    if random.below(4) == 0 || frame.len() < block + 24 {
+        let start = if magicless { 0 } else { 4 };
+        let at = start + random.below(header.len - start);
+        frame[at] = random.next() as u8;
+        return;
+    }
+    let literals = [3, 3, 4, 5][usize::from(frame[block] >> 2 & 3)];
+    let tree = block + literals;
+    let room = frame.len() - tree;
+    match random.below(3) {
+        0 => {
+            let count = 1 + random.below(128.min(2 * room - 2));
+            frame[tree] = 127 + count as u8;
+            let most = 1 + random.below(15);
+            for byte in &mut frame[tree + 1..tree + 1 + count.div_ceil(2)] {
+                *byte = (random.below(most + 1) << 4 | random.below(most + 1)) as u8;
+            }
+        }
+        1 => {
+            frame[tree] = random.below(128) as u8;
+            frame[tree + 1] = random.next() as u8;
+        }
+        // Of a few bytes, one may begin a table of sequences.
+        _ => {
+            let at = block + random.below(frame.len() - block);
+            frame[at] = frame[at] & 0xf0 | random.below(16) as u8;
+        }
+    }
+}
+
 /// What a run of [`mutate`] saw.
 #[derive(Default, Debug)]
 struct Tally {
@@ -380,10 +522,9 @@ struct Tally {
 
 /// Damages frames, and checks that we and libzstd make the same of them: same verdict, same bytes. We may refuse what
 /// libzstd accepts where the decoder says that it is stricter; never the other way.
-fn mutate(seed: u64, mutants: usize) -> Tally {
+fn mutate(seed: u64, mutants: usize, tables: &[Table]) -> Tally {
     let mut random = Random(seed);
     let mut tally = Tally::default();
-    let tables = tables();
     let mut data = reference::corpus_pages(8);
     for kind in 0..6 {
         data.push(random.bytes(kind, 1500));
@@ -411,6 +552,10 @@ fn mutate(seed: u64, mutants: usize) -> Tally {
             seeds.push((reference::compress(&params, dict, data), data.len(), usize::from(with_dict), shape >= 8));
         }
     }
+    while seeds.len() % 100 != 0 {
+        let (frame, len) = preset_frame(&mut random);
+        seeds.push((frame, len, 0, false));
+    }
     let mut theirs = [reference::Decoder::new(false), reference::Decoder::new(true)];
     let mut scratch = vec![u64::MAX; decode_words(24_000)];
     let (mut our_src, mut our_dst, mut their_dst) = (Guarded::new(40_000), Guarded::new(24_000), vec![0; 24_000]);
@@ -432,6 +577,9 @@ fn mutate(seed: u64, mutants: usize) -> Tally {
                     mutant[at..at + n].copy_from_slice(&other[from..from + n]);
                 }
             }
+        }
+        if random.below(8) == 0 {
+            make_hostile(&mut random, &mut mutant, *magicless);
         }
         if random.below(16) == 0 {
             mutant.truncate(random.below(mutant.len()) + 1);
@@ -469,7 +617,7 @@ fn mutate(seed: u64, mutants: usize) -> Tally {
 #[test]
 fn damaged_frames_are_judged_as_libzstd_judges_them() {
     let mutants = if cfg!(debug_assertions) { 20_000 } else { 250_000 };
-    let tally = mutate(1, mutants);
+    let tally = mutate(1, mutants, &tables());
     // Both verdicts must have been put to the test.
     assert!(tally.accepted > mutants / 50 && tally.accepted < mutants / 2, "{tally:?}");
 }
@@ -478,7 +626,10 @@ fn damaged_frames_are_judged_as_libzstd_judges_them() {
 #[ignore = "minutes; TZRAM_MUTANTS sets how many"]
 fn many_damaged_frames_are_judged_as_libzstd_judges_them() {
     let mutants = std::env::var("TZRAM_MUTANTS").ok().and_then(|n| n.parse().ok()).unwrap_or(5_000_000);
-    eprintln!("{:?}", mutate(0x9E37_79B9_7F4A_7C15, mutants));
+    for (i, table) in tables().into_iter().enumerate() {
+        let tally = mutate(0x9E37_79B9_7F4A_7C15 + i as u64, mutants, &[table]);
+        eprintln!("table {i}, {}: {tally:?}", table.backend().name());
+    }
 }
 
 #[test]

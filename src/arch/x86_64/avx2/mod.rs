@@ -1,5 +1,5 @@
-//! AVX2 with BMI1, BMI2, LZCNT and POPCNT. LZ4's encoders with a dictionary are inherited
-//! from the scalar table.
+//! AVX2 with BMI1, BMI2, LZCNT and POPCNT. The encoders with a dictionary, and the finders of Zstandard that need no vectors, are
+//! inherited from the scalar table.
 
 pub mod lz4;
 mod tzp;

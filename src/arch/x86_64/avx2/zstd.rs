@@ -1,13 +1,17 @@
 //! Zstandard on AVX2.
 
 use core::arch::x86_64::{
-    __m128i, _bzhi_u64, _mm_add_epi32, _mm_cvtsi128_si32, _mm_insert_epi32, _mm_load_si128, _mm_loadu_si128,
-    _mm_shuffle_epi8, _mm_storeu_si128,
+    __m128i, __m256i, _bzhi_u64, _mm_add_epi32, _mm_add_epi64, _mm_cvtsi128_si32, _mm_cvtsi128_si64, _mm_extract_epi64,
+    _mm_insert_epi32, _mm_load_si128, _mm_loadu_si128, _mm_shuffle_epi8, _mm_storeu_si128, _mm256_add_epi64,
+    _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_extracti128_si256,
+    _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_sad_epu8, _mm256_set1_epi8, _mm256_setzero_si256,
+    _mm256_shuffle_epi8, _mm256_slli_epi64, _mm256_testz_si256,
 };
 
 use super::lz4::Avx2;
 use crate::kernel::table::instantiate_zstd_decoder;
 use crate::kernel::zstd_seq_decode::{SeqIsa, read_the_output_back};
+use crate::kernel::zstd_tree::{MAX_BITS, SORTED, TreeIsa};
 
 /// What becomes of the last three offsets and a fourth element, by twice the value of an offset, 8 at most, and 1 more
 /// behind no literals.
@@ -107,6 +111,93 @@ impl SeqIsa for Avx2 {
     unsafe fn low(word: u64, count: u64) -> u64 {
         // SAFETY: the caller's shell enables BMI2 (I).
         unsafe { _bzhi_u64(word, count as u32) }
+    }
+}
+
+/// The bytes of `1 << weight >> 1`, lower and upper.
+const POWERS: [[u8; 16]; 2] =
+    [[0, 1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64]];
+
+/// See [`TreeIsa::total`].
+///
+/// # Safety
+/// Invariant I for AVX2.
+#[inline(always)]
+pub unsafe fn total(weights: &[u8; 256]) -> Option<u32> {
+    // SAFETY: the caller's shell enables the features (I); loads are of 32 of the weights (S), or of 16 bytes of a table.
+    unsafe {
+        let lower = _mm256_broadcastsi128_si256(_mm_loadu_si128(POWERS[0].as_ptr().cast()));
+        let upper = _mm256_broadcastsi128_si256(_mm_loadu_si128(POWERS[1].as_ptr().cast()));
+        let zero = _mm256_setzero_si256();
+        let (mut low, mut high, mut all) = (zero, zero, zero);
+        let mut at = 0;
+        while at < weights.len() {
+            let bytes = _mm256_loadu_si256(weights.as_ptr().add(at).cast());
+            at += 32;
+            all = _mm256_or_si256(all, bytes);
+            low = _mm256_add_epi64(low, _mm256_sad_epu8(_mm256_shuffle_epi8(lower, bytes), zero));
+            high = _mm256_add_epi64(high, _mm256_sad_epu8(_mm256_shuffle_epi8(upper, bytes), zero));
+        }
+        let sums = _mm256_add_epi64(low, _mm256_slli_epi64::<8>(high));
+        let sums = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+        let total = (_mm_cvtsi128_si64(sums) + _mm_extract_epi64::<1>(sums)) as u32;
+        (_mm256_testz_si256(all, _mm256_set1_epi8(-16)) != 0).then_some(total)
+    }
+}
+
+/// Returns a map of which of 32 bytes are equal to those of `same`.
+///
+/// # Safety
+/// Invariant I for AVX2; 32 bytes are readable at `from`.
+#[inline(always)]
+unsafe fn equal32(from: *const u8, same: __m256i) -> u64 {
+    // SAFETY: the caller's shell enables the features (I); the bytes are there (S).
+    unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256(from.cast()), same)).cast_unsigned().into() }
+}
+
+impl TreeIsa for Avx2 {
+    #[inline(always)]
+    unsafe fn total(weights: &[u8; 256]) -> Option<u32> {
+        // SAFETY: the contract is the same (I).
+        unsafe { total(weights) }
+    }
+
+    #[inline(always)]
+    unsafe fn sort(weights: &[u8; 256], symbols: usize, sorted: &mut [u8; SORTED]) -> [u16; 16] {
+        let mut counts = [0; 16];
+        let mut at = 0;
+        // SAFETY: the caller's shell enables the features (I); loads are of 64 of the weights (S). Every symbol has one weight, so that at
+        // most 256 are sorted, and no four stores reach farther than 4 behind that (D).
+        unsafe {
+            let mut weight = 1;
+            while weight <= MAX_BITS as usize {
+                let start = at;
+                let same = _mm256_set1_epi8(weight as i8);
+                let mut first = 0;
+                while first < symbols.min(256) {
+                    let from = weights.as_ptr().add(first);
+                    let mut map = equal32(from, same) | equal32(from.add(32), same) << 32;
+                    let end = at + map.count_ones() as usize;
+                    loop {
+                        let mut place = at;
+                        at += 4;
+                        while place < at {
+                            *sorted.as_mut_ptr().add(place) = (first as u8).wrapping_add(map.trailing_zeros() as u8);
+                            map &= map.wrapping_sub(1);
+                            place += 1;
+                        }
+                        if at >= end {
+                            break;
+                        }
+                    }
+                    at = end;
+                    first += 64;
+                }
+                counts[weight] = (at - start) as u16;
+                weight += 1;
+            }
+        }
+        counts
     }
 }
 

@@ -1,5 +1,5 @@
-//! AVX-512 (F, BW, CD, DQ, VL). LZ4's decoder, and all of Zstandard's encoder but the finder in lanes, are inherited from the AVX2
-//! table, and with it the scalar kernels of both with a dictionary.
+//! AVX-512 (F, BW, CD, DQ, VL). LZ4's decoder and Zstandard's, but for what VBMI2 is used for, and all of Zstandard's encoder but the
+//! finder in lanes, are inherited from the AVX2 table, and with it the scalar kernels of both with a dictionary.
 
 mod lz4;
 mod tzp;
@@ -77,6 +77,7 @@ const TABLE: Kernels = Kernels {
 pub static VBMI2_KERNELS: Kernels = Kernels {
     tzp_encode: tzp::vbmi2::ENCODE,
     tzp_decode: tzp::vbmi2::DECODE,
+    zstd_tree_read: zstd::tree_read,
     zstd_seq_decode: zstd::seq_decode,
     ..TABLE
 };

@@ -1,22 +1,26 @@
-//! Zstandard's sequences on AVX-512 with VBMI: the last 32 bytes of the output stay in a register.
+//! Zstandard on AVX-512 with VBMI and VBMI2: trees, whose symbols are sorted by compressing stores of them, and sequences, for which the last
+//! 32 bytes of the output stay in a register.
 //!
 //! A match of a near offset, as a quarter of all are on real pages, would be read from where the last few copies were written, of which
 //! none wrote all of its bytes: the CPU waits until they are in the cache. Here, such a match is made of the register.
 
 use core::arch::x86_64::{
     __m256i, _bzhi_u64, _mm_loadu_si128, _mm_storeu_si128, _mm256_castsi128_si256, _mm256_loadu_si256,
-    _mm256_permutex2var_epi8, _mm256_storeu_si256,
+    _mm256_permutex2var_epi8, _mm256_storeu_si256, _mm512_add_epi8, _mm512_cmpeq_epi8_mask, _mm512_loadu_si512,
+    _mm512_maskz_compress_epi8, _mm512_set1_epi8, _mm512_storeu_si512,
 };
 use core::hint::select_unpredictable;
 
 use super::super::avx2::lz4::Avx2;
-use super::super::avx2::zstd::repeats_in_a_register;
+use super::super::avx2::zstd::{repeats_in_a_register, total};
 use crate::base::Error;
 use crate::kernel::lz4_decode::NearCopy;
+use crate::kernel::zstd_fse::Flaw;
 use crate::kernel::zstd_seq_decode::{LITERALS, MATCH, SeqIsa, Sequences};
+use crate::kernel::zstd_tree::{MAX_BITS, SORTED, TreeIsa};
 
-/// AVX-512 with VBMI.
-struct Vbmi;
+/// AVX-512 with VBMI and VBMI2.
+struct Vbmi2;
 
 /// Bytes in a row that count up: any 32 of them choose a piece of two registers.
 #[repr(align(64))]
@@ -50,7 +54,7 @@ static NEAR: Near = {
     Near(rows)
 };
 
-impl NearCopy for Vbmi {
+impl NearCopy for Vbmi2 {
     #[inline(always)]
     unsafe fn first16(to: *mut u8, offset: usize) {
         // SAFETY: the contract is the same; a CPU with AVX-512 has AVX2 (I).
@@ -69,7 +73,7 @@ unsafe fn slide(first: __m256i, second: __m256i, at: usize) -> __m256i {
     unsafe { _mm256_permutex2var_epi8(first, _mm256_loadu_si256(SLIDE.0.as_ptr().add(at).cast()), second) }
 }
 
-impl SeqIsa for Vbmi {
+impl SeqIsa for Vbmi2 {
     repeats_in_a_register!();
     type Window = __m256i;
 
@@ -112,6 +116,54 @@ impl SeqIsa for Vbmi {
     }
 }
 
+impl TreeIsa for Vbmi2 {
+    #[inline(always)]
+    unsafe fn total(weights: &[u8; 256]) -> Option<u32> {
+        // SAFETY: the contract is the same; a CPU with AVX-512 has AVX2 (I).
+        unsafe { total(weights) }
+    }
+
+    #[inline(always)]
+    unsafe fn sort(weights: &[u8; 256], symbols: usize, sorted: &mut [u8; SORTED]) -> [u16; 16] {
+        let mut counts = [0; 16];
+        let mut at = 0;
+        // SAFETY: the caller's shell enables the features (I); loads are of 64 of the weights (S), or of the bytes that count up. Every symbol
+        // has one weight, so that at most 256 are sorted, and no store reaches farther than 64 behind that (D).
+        unsafe {
+            let count_up = _mm512_loadu_si512(SLIDE.0.as_ptr().cast());
+            let mut weight = 1;
+            while weight <= MAX_BITS as usize {
+                let start = at;
+                let same = _mm512_set1_epi8(weight as i8);
+                let mut first = 0;
+                while first < symbols.min(256) {
+                    let map = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(weights.as_ptr().add(first).cast()), same);
+                    let symbols = _mm512_add_epi8(count_up, _mm512_set1_epi8(first as i8));
+                    let symbols = _mm512_maskz_compress_epi8(map, symbols);
+                    _mm512_storeu_si512(sorted.as_mut_ptr().add(at).cast(), symbols);
+                    at += map.count_ones() as usize;
+                    first += 64;
+                }
+                counts[weight] = (at - start) as u16;
+                weight += 1;
+            }
+        }
+        counts
+    }
+}
+
+/// See [`crate::kernel::zstd_tree::read`].
+///
+/// # Safety
+/// Invariant I of [`crate::kernel`].
+#[target_feature(
+    enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt"
+)]
+pub unsafe fn tree_read(src: &[u8], table: &mut [u16]) -> Result<(u32, usize), Flaw> {
+    // SAFETY: this shell enables the features (I).
+    unsafe { crate::kernel::zstd_tree::read::<Vbmi2>(src, table) }
+}
+
 /// See [`crate::kernel::zstd_seq_decode::execute`].
 ///
 /// # Safety
@@ -119,5 +171,5 @@ impl SeqIsa for Vbmi {
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi,avx2,bmi1,bmi2,lzcnt,popcnt")]
 pub unsafe fn seq_decode(job: &mut Sequences, dst: &mut [u8]) -> Result<usize, Error> {
     // SAFETY: this shell enables the features (I).
-    unsafe { crate::kernel::zstd_seq_decode::execute::<Vbmi>(job, dst) }
+    unsafe { crate::kernel::zstd_seq_decode::execute::<Vbmi2>(job, dst) }
 }

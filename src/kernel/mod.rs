@@ -27,6 +27,7 @@ pub mod tzp_decode;
 pub mod tzp_encode;
 pub mod vector;
 pub mod word;
+pub mod zstd_decode_presets;
 pub mod zstd_encode;
 pub mod zstd_fse;
 pub mod zstd_huff_decode;

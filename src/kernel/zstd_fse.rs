@@ -78,11 +78,17 @@ pub struct Fixed<M> {
 }
 
 impl<const N: usize> Fixed<[u64; N]> {
-    /// Returns the table of a valid distribution with `N` cells.
-    pub const fn new(norm: &[i16], alphabet: &Alphabet) -> Self {
+    /// Returns the table of a valid distribution with `N` cells; `parts` as in [`Alphabet`].
+    pub const fn new(norm: &[i16], parts: &[u64]) -> Self {
         let mut entries = [0; N];
-        build(norm, N.ilog2(), &alphabet.parts, &mut entries);
+        build(norm, N.ilog2(), parts, &mut entries);
         Fixed { entries, log: N.ilog2() }
+    }
+
+    /// The table's entries.
+    #[inline(always)]
+    pub fn words(&self) -> &[u64; N] {
+        &self.entries
     }
 }
 

@@ -6,7 +6,9 @@ use core::hint::select_unpredictable;
 
 use super::bits::{Section, mask};
 use super::word::load64;
+use super::zstd_decode_presets::Presets;
 use super::zstd_fse::{self, Flaw, entry};
+use crate::base::format::zstd_presets;
 
 /// Bits of the longest code that the decoder accepts. The RFC's limit is 11, but libzstd's decoder reads trees of 12.
 pub const MAX_BITS: u32 = 12;
@@ -115,6 +117,10 @@ static PARTS: [u64; 92] = {
     }
     parts
 };
+
+/// Tables for weights that are often described.
+static PRESETS: Presets = Presets::new(&zstd_presets::WEIGHTS, &PARTS);
+const _: () = assert!(zstd_presets::LOG == WEIGHTS_MAX_LOG);
 
 /// The weights of a tree.
 pub struct Tree {
@@ -277,15 +283,20 @@ pub fn read_tree(src: &[u8], table: &mut [u16]) -> Result<Tree, Flaw> {
 fn read_weights(src: &[u8], weights: &mut [u8; 256]) -> Result<usize, Flaw> {
     // libzstd's workspace has room for this many symbols.
     let limit = |log: u32| if log == WEIGHTS_MAX_LOG { 12 } else { 92 };
-    let mut table = [0u64; 1 << WEIGHTS_MAX_LOG];
-    let found = zstd_fse::read_table(src, limit(0), WEIGHTS_MAX_LOG, &PARTS, &mut table)?;
-    if found.symbols > limit(found.log) {
-        return Err(Flaw::Corrupt);
-    }
-    let log = found.log;
+    let mut own = [0u64; 1 << WEIGHTS_MAX_LOG];
+    let (table, log, len) = match PRESETS.find(src) {
+        Some((preset, len)) => (preset.words(), WEIGHTS_MAX_LOG, len),
+        None => {
+            let found = zstd_fse::read_table(src, limit(0), WEIGHTS_MAX_LOG, &PARTS, &mut own)?;
+            if found.symbols > limit(found.log) {
+                return Err(Flaw::Corrupt);
+            }
+            (&own, found.log, found.len)
+        }
+    };
 
     let mut pad = [0; 8];
-    let src = &src[found.len..];
+    let src = &src[len..];
     let (section, mut position) = Section::open(src, &mut pad).ok_or(Flaw::Corrupt)?;
     position -= 2 * log as isize;
     if position < 0 {

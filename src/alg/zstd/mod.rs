@@ -1,12 +1,10 @@
 //! The Zstandard format (RFC 8878).
 //!
 //! - `frame`: headers of frames and blocks; `decode`: the loop over them; `encode`: the frames that we write
-//! - `decode_presets`: tables that need not be built
 //! - `literals`, `sequences`: the two sections of a compressed block, decoding side; the encoding side is a kernel
 //! - `dict`, `encode_dict`: dictionaries
 
 mod decode;
-mod decode_presets;
 pub mod dict;
 mod encode;
 mod encode_dict;

@@ -1,14 +1,15 @@
 //! The header of the sequences section (RFC 8878 section 3.1.1.3.2.1).
 
 use super::decode::{Stricter, stricter};
-use super::decode_presets::{LL_PRESETS, ML_PRESETS, OF_PRESETS, Presets};
 use super::dict::DecodeTables;
 use crate::base::Error;
 use crate::base::format::zstd::{
     LL_BASE, LL_BITS, LL_DEFAULT, LL_MAX_CODE, LL_MAX_LOG, ML_BASE, ML_BITS, ML_DEFAULT, ML_MAX_CODE, ML_MAX_LOG,
     MODE_FSE, MODE_PREDEFINED, MODE_RLE, OF_DEFAULT, OF_MAX_CODE, OF_MAX_LOG,
 };
+use crate::base::format::zstd_presets;
 use crate::dispatch::Table;
+use crate::kernel::zstd_decode_presets::Presets;
 use crate::kernel::zstd_fse::{Alphabet, Entries, Fixed, Flaw, Own, SYMBOLS, entry};
 
 /// Counts from here on take two more bytes.
@@ -50,11 +51,18 @@ const fn parts<const N: usize>(base: &[u32; N], bits: &[u8; N]) -> [u64; SYMBOLS
 }
 
 /// The table of a predefined distribution.
-pub static LL_PREDEFINED: Fixed<[u64; 64]> = Fixed::<[u64; 64]>::new(&LL_DEFAULT, &LL);
+pub static LL_PREDEFINED: Fixed<[u64; 64]> = Fixed::<[u64; 64]>::new(&LL_DEFAULT, &LL.parts);
 /// See [`LL_PREDEFINED`].
-pub static OF_PREDEFINED: Fixed<[u64; 32]> = Fixed::<[u64; 32]>::new(&OF_DEFAULT, &OF);
+pub static OF_PREDEFINED: Fixed<[u64; 32]> = Fixed::<[u64; 32]>::new(&OF_DEFAULT, &OF.parts);
 /// See [`LL_PREDEFINED`].
-pub static ML_PREDEFINED: Fixed<[u64; 64]> = Fixed::<[u64; 64]>::new(&ML_DEFAULT, &ML);
+pub static ML_PREDEFINED: Fixed<[u64; 64]> = Fixed::<[u64; 64]>::new(&ML_DEFAULT, &ML.parts);
+
+/// Literals lengths that are often described.
+pub static LL_PRESETS: Presets = Presets::new(&zstd_presets::LL, &LL.parts);
+/// Offsets, likewise.
+pub static OF_PRESETS: Presets = Presets::new(&zstd_presets::OF, &OF.parts);
+/// Match lengths, likewise.
+pub static ML_PRESETS: Presets = Presets::new(&zstd_presets::ML, &ML.parts);
 
 /// Where the table is that a block with the mode "repeat" uses.
 #[derive(Clone, Copy)]
@@ -104,8 +112,8 @@ impl<'s, 'd> SequenceTable<'s, 'd> {
                 if self.own.single(code, self.alphabet) { Ok(1) } else { Err(Error::Corrupt) }
             }
             MODE_FSE => {
-                if let Some((entries, len)) = self.presets.find(src) {
-                    self.source = Source::Fixed(entries);
+                if let Some((preset, len)) = self.presets.find(src) {
+                    self.source = Source::Fixed(preset.entries());
                     return Ok(len);
                 }
                 self.source = Source::Own;
@@ -193,6 +201,7 @@ impl<'s, 'd> Tables<'s, 'd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::format::zstd_presets::{COUNT, LOG};
 
     /// Bits, extra bits, base and value of a state's entry.
     fn fields(entries: Entries<'_>, state: usize) -> (u32, u32, u32, u32) {
@@ -218,5 +227,42 @@ mod tests {
         for (state, symbol, bits, base) in [(0, 0, 5, 0), (1, 6, 4, 0), (16, 11, 5, 0), (31, 24, 5, 0)] {
             assert_eq!(fields(OF_PREDEFINED.entries(), state), (bits, symbol, base, 0), "OF {state}");
         }
+    }
+
+    fn check<const N: usize>(presets: &Presets, norms: &[[i16; N]; COUNT], alphabet: &Alphabet) {
+        for norm in norms {
+            let (mut header, len) = zstd_presets::description::<72>(norm, LOG);
+            header[len..].fill(0xff);
+            let (got, got_len) = presets.find(&header).expect("a preset");
+            assert_eq!(got_len, len);
+            for table in Table::all() {
+                let mut memory = [0; 512];
+                let mut own = Own::new(&mut memory);
+                assert_eq!(table.zstd_fse_read(&mut own, alphabet, &header), Ok(len));
+                assert_eq!(own.entries().all(), got.entries().all());
+            }
+            assert!(presets.find(&header[..len]).is_some_and(|(_, found)| found == len));
+            // No other description is taken for one, nor one that is cut off.
+            for cut in 0..len {
+                assert!(presets.find(&header[..cut]).is_none());
+            }
+            for bit in 0..8 * len {
+                header[bit / 8] ^= 1 << (bit % 8);
+                if let Some((preset, len)) = presets.find(&header) {
+                    let mut memory = [0; 512];
+                    let mut own = Own::new(&mut memory);
+                    assert_eq!(Table::best().zstd_fse_read(&mut own, alphabet, &header), Ok(len));
+                    assert_eq!(own.entries().all(), preset.entries().all());
+                }
+                header[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+    }
+
+    #[test]
+    fn presets_are_known_by_what_the_encoder_writes() {
+        check(&LL_PRESETS, &zstd_presets::LL, &LL);
+        check(&OF_PRESETS, &zstd_presets::OF, &OF);
+        check(&ML_PRESETS, &zstd_presets::ML, &ML);
     }
 }

@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::decode::{STRICTER, Stricter};
-use super::decode_presets::{LL_PRESETS, ML_PRESETS, OF_PRESETS, Presets};
 use super::frame::Header;
-use super::fse_encode::{HEADER_MAX, write_header};
 use super::reference::{self, CHECKSUM, CONTENT_SIZE, DICT_ID, FORMAT, LEVEL, LITERALS, Random, ZSTD_cParameter};
-use super::sequences::{LL, LL_PREDEFINED, ML, ML_PREDEFINED, OF, OF_PREDEFINED};
+use super::sequences::{LL, LL_PREDEFINED, LL_PRESETS, ML, ML_PREDEFINED, ML_PRESETS, OF, OF_PREDEFINED, OF_PRESETS};
 use super::{Dict, Format, content_size, decode_words, decompress};
 use crate::base::Error;
 use crate::base::format::zstd::{MODE_FSE, MODE_PREDEFINED};
 use crate::base::format::zstd_presets;
 use crate::dispatch::Table;
+use crate::kernel::zstd_decode_presets::Presets;
 use crate::kernel::zstd_fse::Own;
 
 /// Decompresses into a buffer of exactly `cap` bytes, with scratch that was left full of ones.
@@ -384,11 +383,8 @@ fn preset_frame(random: &mut Random) -> (Vec<u8>, usize) {
     loop {
         let kinds = [random.below(13), random.below(13), random.below(13)];
         let described = |norm: &[i16]| {
-            let last = norm.iter().rposition(|&n| n != 0).expect("cells");
-            let mut header = vec![0; HEADER_MAX];
-            let len = write_header(&norm[..=last], zstd_presets::LOG, &mut header);
-            header.truncate(len);
-            header
+            let (header, len) = zstd_presets::description::<72>(norm, zstd_presets::LOG);
+            header[..len].to_vec()
         };
         // Literals lengths, offsets, match lengths: description, table, log.
         let table = |kind: usize, norms: &dyn Fn(usize) -> Vec<u8>, presets: &'static Presets, alphabet, predefined| {
@@ -396,7 +392,7 @@ fn preset_frame(random: &mut Random) -> (Vec<u8>, usize) {
                 return (vec![], predefined);
             }
             let header = norms(kind);
-            let (entries, _) = presets.find(&header).expect("a preset");
+            let entries = presets.find(&header).expect("a preset").0.entries();
             let mut memory = vec![0; 512];
             let mut own = Own::new(&mut memory);
             assert!(Table::best().zstd_fse_read(&mut own, alphabet, &header).is_ok());

@@ -92,7 +92,7 @@ pub unsafe fn scalar(sequences: *mut u64, codes: *mut u32) {
         let length = (packed >> LEN_BITS) as u32 & ((1 << LEN_BITS) - 1);
         // SAFETY: the caller's contract; `i` is below GROUP.
         let offset = unsafe { *codes.add(i) };
-        let large = |n: u32, codes: u32| n.ilog2() + codes | n.ilog2() << 8;
+        let large = |n: u32, codes: u32| (n.ilog2() + codes) | (n.ilog2() << 8);
         let ll = if literals < 64 { u32::from(LL_CODES[literals as usize]) } else { large(literals, 19) };
         let ml = if length < 128 { u32::from(ML_CODES[length as usize]) } else { large(length, 36) };
         let of_code = offset.ilog2();

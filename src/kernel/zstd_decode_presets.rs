@@ -1,11 +1,10 @@
-//! Tables of sequences that need neither be read nor built: those of the distributions in `base::format::zstd_presets`.
+//! Tables of FSE that need neither be read nor built: those of the distributions in `base::format::zstd_presets`.
 //!
 //! The first bytes of a description choose a candidate from a small table; then all its bytes are compared. What is not recognised is
 //! read as any other description, and what is recognised means the same, so that this is a matter of time only.
 
-use super::sequences::{LL, ML, OF};
+use super::zstd_fse::Fixed;
 use crate::base::format::zstd_presets::{self, COUNT, LOG};
-use crate::kernel::zstd_fse::{Alphabet, Entries, Fixed};
 
 /// Bytes that no description of a preset exceeds.
 const MOST: usize = zstd_presets::HEADER_MAX;
@@ -40,16 +39,10 @@ pub struct Presets {
     key: u64,
 }
 
-/// Literals lengths.
-pub static LL_PRESETS: Presets = Presets::new(&zstd_presets::LL, &LL);
-/// Offsets.
-pub static OF_PRESETS: Presets = Presets::new(&zstd_presets::OF, &OF);
-/// Match lengths.
-pub static ML_PRESETS: Presets = Presets::new(&zstd_presets::ML, &ML);
-
 impl Presets {
-    const fn new<const N: usize>(norms: &[[i16; N]; COUNT], alphabet: &Alphabet) -> Presets {
-        let table = Fixed::<[u64; 1 << LOG]>::new(&norms[0], alphabet);
+    /// Returns the presets of some distributions; `parts` has what their symbols mean, as in [`Alphabet`](super::zstd_fse::Alphabet).
+    pub const fn new<const N: usize>(norms: &[[i16; N]; COUNT], parts: &[u64]) -> Presets {
+        let table = Fixed::<[u64; 1 << LOG]>::new(&norms[0], parts);
         let none = Preset { words: [0; WORDS], mask: [0; WORDS], len: 0, next: NONE, table };
         let mut all = Presets { presets: [none; COUNT], first: [NONE; 1 << PLACES_LOG], key: u64::MAX };
         let mut i = 0;
@@ -61,7 +54,7 @@ impl Presets {
                 mask[byte / 8] |= 0xff << (8 * (byte % 8));
                 byte += 1;
             }
-            let table = Fixed::<[u64; 1 << LOG]>::new(&norms[i], alphabet);
+            let table = Fixed::<[u64; 1 << LOG]>::new(&norms[i], parts);
             all.presets[i] = Preset { words, mask, len, next: NONE, table };
             all.key &= mask[0];
             i += 1;
@@ -81,8 +74,8 @@ impl Presets {
     }
 
     /// Returns the table whose description `src` begins with, and the length of that, if it is a preset.
-    #[inline]
-    pub fn find(&self, src: &[u8]) -> Option<(Entries<'_>, usize)> {
+    #[inline(always)]
+    pub fn find(&self, src: &[u8]) -> Option<(&Fixed<[u64; 1 << LOG]>, usize)> {
         let mut padded = [0; MOST];
         let bytes = src.first_chunk::<MOST>().unwrap_or_else(|| {
             padded[..src.len()].copy_from_slice(src);
@@ -94,7 +87,7 @@ impl Presets {
         while let Some(preset) = self.presets.get(usize::from(place)) {
             let differ = (0..WORDS).fold(0, |differ, i| differ | (word(i) ^ preset.words[i]) & preset.mask[i]);
             if differ == 0 && preset.len <= src.len() {
-                return Some((preset.table.entries(), preset.len));
+                return Some((&preset.table, preset.len));
             }
             place = preset.next;
         }
@@ -112,48 +105,4 @@ const fn describe(norm: &[i16]) -> ([u64; WORDS], usize) {
         i += 1;
     }
     (words, len)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dispatch::Table;
-    use crate::kernel::zstd_fse::Own;
-
-    fn check<const N: usize>(presets: &Presets, norms: &[[i16; N]; COUNT], alphabet: &Alphabet) {
-        for norm in norms {
-            let (mut header, len) = zstd_presets::description::<72>(norm, LOG);
-            header[len..].fill(0xff);
-            let (got, got_len) = presets.find(&header).expect("a preset");
-            assert_eq!(got_len, len);
-            for table in Table::all() {
-                let mut memory = [0; 512];
-                let mut own = Own::new(&mut memory);
-                assert_eq!(table.zstd_fse_read(&mut own, alphabet, &header), Ok(len));
-                assert_eq!(own.entries().all(), got.all());
-            }
-            assert!(presets.find(&header[..len]).is_some_and(|(_, found)| found == len));
-            // No other description is taken for one, nor one that is cut off.
-            for cut in 0..len {
-                assert!(presets.find(&header[..cut]).is_none());
-            }
-            for bit in 0..8 * len {
-                header[bit / 8] ^= 1 << (bit % 8);
-                if let Some((entries, len)) = presets.find(&header) {
-                    let mut memory = [0; 512];
-                    let mut own = Own::new(&mut memory);
-                    assert_eq!(Table::best().zstd_fse_read(&mut own, alphabet, &header), Ok(len));
-                    assert_eq!(own.entries().all(), entries.all());
-                }
-                header[bit / 8] ^= 1 << (bit % 8);
-            }
-        }
-    }
-
-    #[test]
-    fn presets_are_known_by_what_the_encoder_writes() {
-        check(&LL_PRESETS, &zstd_presets::LL, &LL);
-        check(&OF_PRESETS, &zstd_presets::OF, &OF);
-        check(&ML_PRESETS, &zstd_presets::ML, &ML);
-    }
 }

@@ -245,33 +245,6 @@ pub unsafe fn read<T: TreeIsa>(src: &[u8], table: &mut [u16]) -> Result<(u32, us
     }
 }
 
-/// Words instead of vectors: for dictionaries, and for instruction sets with nothing better.
-pub struct Words;
-
-impl TreeIsa for Words {
-    #[inline(always)]
-    unsafe fn total(weights: &[u8; 256]) -> Option<u32> {
-        total_of_words(weights)
-    }
-    #[inline(always)]
-    unsafe fn sort(weights: &[u8; 256], symbols: usize, sorted: &mut [u8; SORTED]) -> [u16; 16] {
-        sort_by_words(weights, symbols, sorted)
-    }
-}
-
-/// [`Tree::read`] and [`Tree::build`] for dictionaries.
-///
-/// # Errors
-/// As those.
-pub fn read_tree(src: &[u8], table: &mut [u16]) -> Result<Tree, Flaw> {
-    // SAFETY: `Words` needs no instruction set (I).
-    unsafe {
-        let tree = Tree::read::<Words>(src)?;
-        tree.build::<Words>(table)?;
-        Ok(tree)
-    }
-}
-
 /// Reads FSE-coded weights (section 4.2.1.2) that fill all of `src`; returns how many there are, at most 255.
 #[inline(always)]
 fn read_weights(src: &[u8], weights: &mut [u8; 256]) -> Result<usize, Flaw> {
@@ -343,6 +316,29 @@ fn read_weights(src: &[u8], weights: &mut [u8; 256]) -> Result<usize, Flaw> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Words instead of vectors.
+    struct Words;
+
+    impl TreeIsa for Words {
+        #[inline(always)]
+        unsafe fn total(weights: &[u8; 256]) -> Option<u32> {
+            total_of_words(weights)
+        }
+        #[inline(always)]
+        unsafe fn sort(weights: &[u8; 256], symbols: usize, sorted: &mut [u8; SORTED]) -> [u16; 16] {
+            sort_by_words(weights, symbols, sorted)
+        }
+    }
+
+    fn read_tree(src: &[u8], table: &mut [u16]) -> Result<Tree, Flaw> {
+        // SAFETY: `Words` needs no instruction set (I).
+        unsafe {
+            let tree = Tree::read::<Words>(src)?;
+            tree.build::<Words>(table)?;
+            Ok(tree)
+        }
+    }
 
     #[test]
     fn direct_weights_make_the_table_of_the_format_and_others_are_refused() {

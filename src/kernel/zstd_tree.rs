@@ -30,11 +30,11 @@ pub trait TreeIsa {
     unsafe fn total(weights: &[u8; 256]) -> Option<u32>;
 
     /// Sorts the symbols with weights by those, symbols of one weight by themselves; returns how many have each weight of 1 and above.
-    /// `sorted` may be overwritten behind the last one. No weight is above [`MAX_BITS`]; those from `symbols` on are 0.
+    /// `sorted` may be overwritten behind the last one. No weight is above `log`, which is at most [`MAX_BITS`]; those from `symbols` on are 0.
     ///
     /// # Safety
     /// Invariant I.
-    unsafe fn sort(weights: &[u8; 256], symbols: usize, sorted: &mut [u8; SORTED]) -> [u16; 16];
+    unsafe fn sort(weights: &[u8; 256], symbols: usize, log: u32, sorted: &mut [u8; SORTED]) -> [u16; 16];
 }
 
 /// Places for sorted symbols: 256, and room for one store.
@@ -189,7 +189,7 @@ impl Tree {
         let table: &mut [u16; TABLE_LEN] = table.first_chunk_mut().expect("places for the largest table");
         let mut sorted = [0; SORTED];
         // SAFETY: the contract is the same (I).
-        let counts = unsafe { T::sort(&self.weights, self.symbols, &mut sorted) };
+        let counts = unsafe { T::sort(&self.weights, self.symbols, self.log, &mut sorted) };
         if counts[1] < 2 || counts[1] % 2 == 1 {
             return Err(Flaw::Corrupt);
         }
@@ -326,7 +326,7 @@ mod tests {
             total_of_words(weights)
         }
         #[inline(always)]
-        unsafe fn sort(weights: &[u8; 256], symbols: usize, sorted: &mut [u8; SORTED]) -> [u16; 16] {
+        unsafe fn sort(weights: &[u8; 256], symbols: usize, _: u32, sorted: &mut [u8; SORTED]) -> [u16; 16] {
             sort_by_words(weights, symbols, sorted)
         }
     }

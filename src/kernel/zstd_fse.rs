@@ -277,46 +277,48 @@ const QUICK_LOG: u32 = 7;
 /// Words of the map of such a table.
 const WORDS: usize = (1 << QUICK_LOG) / 64;
 
-/// By number of cells: a map of the states that so many first cells have, for each log up to [`QUICK_LOG`].
-struct Maps {
-    logs: [[[u64; WORDS]; (1 << QUICK_LOG) + 1]; (QUICK_LOG - MIN_LOG + 1) as usize],
-}
-
-static MAPS: Maps = {
-    let mut logs = [[[0; WORDS]; (1 << QUICK_LOG) + 1]; (QUICK_LOG - MIN_LOG + 1) as usize];
+/// One behind the other for each log from [`MIN_LOG`] to [`QUICK_LOG`], by number of cells: a map of the states that so many first cells have.
+static MAPS: [[u64; WORDS]; maps_of(QUICK_LOG + 1)] = {
+    let mut maps = [[0; WORDS]; maps_of(QUICK_LOG + 1)];
     let mut log = MIN_LOG;
     while log <= QUICK_LOG {
-        let maps = &mut logs[(log - MIN_LOG) as usize];
         let (size, mut position, mut cell) = (1 << log, 0, 0);
         while cell < size {
-            maps[cell + 1] = maps[cell];
-            maps[cell + 1][position / 64] |= 1 << (position % 64);
+            let at = maps_of(log) + cell;
+            maps[at + 1] = maps[at];
+            maps[at + 1][position / 64] |= 1 << (position % 64);
             position = (position + step(log)) & (size - 1);
             cell += 1;
         }
         log += 1;
     }
-    Maps { logs }
+    maps
 };
 
-/// By log and number of a cell: the state's part of its entry.
-struct Numbered {
-    logs: [[u64; 2 << QUICK_LOG]; (QUICK_LOG - MIN_LOG + 1) as usize],
+/// Where the maps of a log begin, which are one more than its cells.
+const fn maps_of(log: u32) -> usize {
+    (1 << log) - (1 << MIN_LOG) + (log - MIN_LOG) as usize
 }
 
-static NUMBERED: Numbered = {
-    let mut logs = [[0; 2 << QUICK_LOG]; (QUICK_LOG - MIN_LOG + 1) as usize];
+/// One behind the other for each log from [`MIN_LOG`] to [`QUICK_LOG`], by number of a cell: the state's part of its entry.
+static NUMBERED: [u64; numbers_of(QUICK_LOG + 1)] = {
+    let mut parts = [0; numbers_of(QUICK_LOG + 1)];
     let mut log = MIN_LOG;
     while log <= QUICK_LOG {
         let mut number = 1;
         while number < 2 << log {
-            logs[(log - MIN_LOG) as usize][number as usize] = numbered(log, number);
+            parts[numbers_of(log) + number] = numbered(log, number as u32);
             number += 1;
         }
         log += 1;
     }
-    Numbered { logs }
+    parts
 };
+
+/// Where the numbers of a log begin, which are below twice its cells.
+const fn numbers_of(log: u32) -> usize {
+    (2 << log) - (2 << MIN_LOG)
+}
 
 /// The state's part of the entry of a cell with this number, by invariant T.
 const fn numbered(log: u32, number: u32) -> u64 {
@@ -365,7 +367,7 @@ pub fn read_table(
     if log > QUICK_LOG {
         return read_plain(src, symbols, max_log, parts, out);
     }
-    let maps = &MAPS.logs[(log - MIN_LOG) as usize];
+    let maps = &MAPS[maps_of(log)..maps_of(log + 1)];
     let mut row = [0u8; (1 << QUICK_LOG) + 16];
     let mut used = [const { MaybeUninit::<Symbol>::uninit() }; 1 << QUICK_LOG];
     let (mut cells, mut count_used) = (0usize, 0usize);
@@ -397,7 +399,7 @@ pub fn read_table(
         return read_plain(src, symbols, max_log, parts, out);
     }
     let size = 1usize << log;
-    let numbered = &NUMBERED.logs[(log - MIN_LOG) as usize];
+    let numbered = &NUMBERED[numbers_of(log)..numbers_of(log + 1)];
     let mut state = 0;
     for &symbol in &row[..size] {
         // SAFETY: the row holds places of symbols with cells, all of which were written: there are as many cells as states, as `read` has

@@ -32,11 +32,11 @@ pub trait TreeIsa {
     unsafe fn total(weights: &[u8; 256]) -> Option<u32>;
 
     /// Sorts the symbols with weights by those, symbols of one weight by themselves; returns how many have each weight of 1 and above.
-    /// `sorted` may be overwritten behind the last one. No weight is above [`MAX_BITS`]; those from `symbols` on are 0.
+    /// `sorted` may be overwritten behind the last one. No weight is above `log`, which is at most [`MAX_BITS`]; those from `symbols` on are 0.
     ///
     /// # Safety
     /// Invariant I.
-    unsafe fn sort(weights: &[u8; 256], symbols: usize, sorted: &mut [u8; SORTED]) -> [u16; 16];
+    unsafe fn sort(weights: &[u8; 256], symbols: usize, log: u32, sorted: &mut [u8; SORTED]) -> [u16; 16];
 }
 
 /// Places for sorted symbols: 256, and room for one store.
@@ -195,7 +195,7 @@ impl Tree {
         let table: &mut [u16; TABLE_LEN] = table.first_chunk_mut().expect("places for the largest table");
         let mut sorted = [0; SORTED];
         // SAFETY: the contract is the same (I).
-        let counts = unsafe { T::sort(&self.weights, self.symbols, &mut sorted) };
+        let counts = unsafe { T::sort(&self.weights, self.symbols, self.log, &mut sorted) };
         if counts[1] < 2 || counts[1] % 2 == 1 {
             return Err(Flaw::Corrupt);
         }
@@ -248,33 +248,6 @@ pub unsafe fn read<T: TreeIsa>(src: &[u8], table: &mut [u16]) -> Result<(u32, us
         let tree = Tree::read::<T>(src)?;
         tree.build::<T>(table)?;
         Ok((tree.log, tree.len))
-    }
-}
-
-/// Words instead of vectors: for dictionaries, and for instruction sets with nothing better.
-pub struct Words;
-
-impl TreeIsa for Words {
-    #[inline(always)]
-    unsafe fn total(weights: &[u8; 256]) -> Option<u32> {
-        total_of_words(weights)
-    }
-    #[inline(always)]
-    unsafe fn sort(weights: &[u8; 256], symbols: usize, sorted: &mut [u8; SORTED]) -> [u16; 16] {
-        sort_by_words(weights, symbols, sorted)
-    }
-}
-
-/// [`Tree::read`] and [`Tree::build`] for dictionaries.
-///
-/// # Errors
-/// As those.
-pub fn read_tree(src: &[u8], table: &mut [u16]) -> Result<Tree, Flaw> {
-    // SAFETY: `Words` needs no instruction set (I).
-    unsafe {
-        let tree = Tree::read::<Words>(src)?;
-        tree.build::<Words>(table)?;
-        Ok(tree)
     }
 }
 
@@ -354,6 +327,29 @@ fn read_weights(src: &[u8], weights: &mut [u8; 256]) -> Result<usize, Flaw> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Words instead of vectors.
+    struct Words;
+
+    impl TreeIsa for Words {
+        #[inline(always)]
+        unsafe fn total(weights: &[u8; 256]) -> Option<u32> {
+            total_of_words(weights)
+        }
+        #[inline(always)]
+        unsafe fn sort(weights: &[u8; 256], symbols: usize, _: u32, sorted: &mut [u8; SORTED]) -> [u16; 16] {
+            sort_by_words(weights, symbols, sorted)
+        }
+    }
+
+    fn read_tree(src: &[u8], table: &mut [u16]) -> Result<Tree, Flaw> {
+        // SAFETY: `Words` needs no instruction set (I).
+        unsafe {
+            let tree = Tree::read::<Words>(src)?;
+            tree.build::<Words>(table)?;
+            Ok(tree)
+        }
+    }
 
     #[test]
     fn direct_weights_make_the_table_of_the_format_and_others_are_refused() {

@@ -4,8 +4,9 @@ use super::encode_dict::EncodeDict;
 use super::sequences::{LL, ML, OF, flawed};
 use crate::base::Error;
 use crate::base::format::zstd::{DICT_MAGIC, FIRST_REPEATS};
+use crate::dispatch::Table;
 use crate::kernel::zstd_fse::{self, Alphabet, Fixed};
-use crate::kernel::zstd_tree::{TABLE_LEN, read_tree};
+use crate::kernel::zstd_tree::TABLE_LEN;
 
 /// Bytes of magic number and id.
 const HEADER_LEN: usize = 8;
@@ -65,8 +66,8 @@ fn parse(buf: &[u8]) -> Result<Option<(Parsed, Vec<u16>)>, Error> {
         return Ok(None);
     }
     let mut huff = zeroed(TABLE_LEN)?;
-    let tree = read_tree(tables, &mut huff).map_err(flawed)?;
-    let mut rest = &tables[tree.len..];
+    let (huff_log, tree_len) = Table::best().zstd_tree_read(tables, &mut huff).map_err(flawed)?;
+    let mut rest = &tables[tree_len..];
     let (of, len) = Norm::read(rest, &OF)?;
     rest = &rest[len..];
     let (ml, len) = Norm::read(rest, &ML)?;
@@ -82,11 +83,11 @@ fn parse(buf: &[u8]) -> Result<Option<(Parsed, Vec<u16>)>, Error> {
         }
     }
     let mut huff_bits = [0; 256];
-    for (bits, &weight) in huff_bits.iter_mut().zip(&tree.weights[..tree.symbols]) {
-        *bits = if weight == 0 { 0 } else { tree.log as u8 + 1 - weight };
+    for &entry in &huff[..1 << huff_log] {
+        huff_bits[usize::from(entry >> 8)] = entry as u8;
     }
     let content_at = buf.len() - content.len();
-    Ok(Some((Parsed { id: word(4), repeats, content_at, huff_bits, huff_log: tree.log, ll, ml, of }, huff)))
+    Ok(Some((Parsed { id: word(4), repeats, content_at, huff_bits, huff_log, ll, ml, of }, huff)))
 }
 
 /// Decoding tables of a formatted dictionary.

@@ -22,7 +22,7 @@ impl TreeIsa for Neon {
         total_of_words(weights)
     }
     #[inline(always)]
-    unsafe fn sort(weights: &[u8; 256], symbols: usize, sorted: &mut [u8; SORTED]) -> [u16; 16] {
+    unsafe fn sort(weights: &[u8; 256], symbols: usize, _: u32, sorted: &mut [u8; SORTED]) -> [u16; 16] {
         sort_by_words(weights, symbols, sorted)
     }
 }

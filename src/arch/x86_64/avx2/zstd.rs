@@ -163,14 +163,14 @@ impl TreeIsa for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn sort(weights: &[u8; 256], symbols: usize, sorted: &mut [u8; SORTED]) -> [u16; 16] {
+    unsafe fn sort(weights: &[u8; 256], symbols: usize, log: u32, sorted: &mut [u8; SORTED]) -> [u16; 16] {
         let mut counts = [0; 16];
         let mut at = 0;
         // SAFETY: the caller's shell enables the features (I); loads are of 64 of the weights (S). Every symbol has one weight, so that at
         // most 256 are sorted, and no four stores reach farther than 4 behind that (D).
         unsafe {
             let mut weight = 1;
-            while weight <= MAX_BITS as usize {
+            while weight <= log.min(MAX_BITS) as usize {
                 let start = at;
                 let same = _mm256_set1_epi8(weight as i8);
                 let mut first = 0;

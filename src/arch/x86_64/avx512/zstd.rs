@@ -124,7 +124,7 @@ impl TreeIsa for Vbmi2 {
     }
 
     #[inline(always)]
-    unsafe fn sort(weights: &[u8; 256], symbols: usize, sorted: &mut [u8; SORTED]) -> [u16; 16] {
+    unsafe fn sort(weights: &[u8; 256], symbols: usize, log: u32, sorted: &mut [u8; SORTED]) -> [u16; 16] {
         let mut counts = [0; 16];
         let mut at = 0;
         // SAFETY: the caller's shell enables the features (I); loads are of 64 of the weights (S), or of the bytes that count up. Every symbol
@@ -132,7 +132,7 @@ impl TreeIsa for Vbmi2 {
         unsafe {
             let count_up = _mm512_loadu_si512(SLIDE.0.as_ptr().cast());
             let mut weight = 1;
-            while weight <= MAX_BITS as usize {
+            while weight <= log.min(MAX_BITS) as usize {
                 let start = at;
                 let same = _mm512_set1_epi8(weight as i8);
                 let mut first = 0;

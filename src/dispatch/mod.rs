@@ -344,7 +344,6 @@ mod tests {
 
     #[test]
     fn every_table_reads_lz4_blocks_and_damaged_ones_like_scalar() {
-        type Find = dyn Fn(Table, &Job<'_>, &mut [u64], Parse<'_>) -> Found;
         let scalar = Table::of(Backend::Scalar).expect("a table of every target");
         let mut random = Random(3);
         for round in 0..150 {
@@ -409,6 +408,7 @@ mod tests {
     fn every_table_finds_the_zstd_sequences_of_portable_code() {
         use crate::kernel::zstd_match::{LITERALS_SLACK, MIN_MATCH, lanes};
         let scalar = Table::of(Backend::Scalar).expect("a table of every target");
+        type Find<'f> = dyn Fn(Table, &Job<'_>, &mut [u64], Parse<'_>) -> Found + 'f;
         let mut random = Random(3);
         let mut scratch = vec![u64::MAX; lanes::words(8192, MatchPace::Pairs).max(optimal::words(8192, 8))];
         let paces = [
@@ -423,7 +423,7 @@ mod tests {
         for round in 0..60 {
             let mut unit = two_pages(&mut random, round % 60);
             unit.truncate([4096, 8192, 4096 + 77, 5000, 60 + round, 4095][round % 6]);
-            let mut check = |name: &str, find: &Find| {
+            let mut check = |name: &str, find: &Find<'_>| {
                 let mut found = |table: Table| {
                     let mut sequences = vec![0; unit.len() / MIN_MATCH + 1];
                     let mut literals = vec![0; unit.len() + LITERALS_SLACK];

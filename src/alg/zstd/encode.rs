@@ -190,7 +190,8 @@ impl<'s> State<'s> {
         let count = block / MIN_MATCH + 1;
         let mut arena = Arena::new(scratch);
         let memory = arena.take(finder_words(finder, len));
-        if matches!(finder, Finder::Line(_)) {
+        // Other finders clear it for the first block, which they do not see where its bytes are all the same.
+        if matches!(finder, Finder::Line(_)) || len > BLOCK {
             memory.fill(0);
         }
         let mut slot =

@@ -99,7 +99,7 @@ pub const fn words(max_len: usize, pace: Pace) -> usize {
 /// Parses a block in lanes.
 ///
 /// `scratch` is at least [`words`]`(job.src.len(), pace)` long, contents unspecified for a block within the first [`WINDOW`] bytes of a
-/// source, and for one behind those what the call for the block before it left there. Does not allocate; linear in the length of
+/// source, and for one behind those what the call for the block before it left there, or zeros. Does not allocate; linear in the length of
 /// the block.
 ///
 /// # Safety

@@ -169,7 +169,7 @@ impl Prices {
 /// Parses a block at the least cost.
 ///
 /// `scratch` is at least [`words`]`(job.src.len(), effort.ways)` long, contents unspecified for a block within the first [`WINDOW`]
-/// bytes of a source, and for one behind those what the call for the block before it left there. Does not allocate; linear in the
+/// bytes of a source, and for one behind those what the call for the block before it left there, or zeros. Does not allocate; linear in the
 /// length of the block, but for matches of more than [`STEP`] bytes that do not get taken.
 ///
 /// # Safety

@@ -17,6 +17,7 @@ use crate::kernel::zstd_encode::literals::{Effort, put};
 use crate::kernel::zstd_encode::sequences::{self, Slots};
 use crate::kernel::zstd_match::dense::DenseTables;
 use crate::kernel::zstd_match::lanes::{self, Pace};
+use crate::kernel::zstd_match::optimal;
 use crate::kernel::zstd_match::{Job, LITERALS_SLACK, MIN_MATCH, Parse, WINDOW};
 
 /// Bytes of a block before it is compressed.
@@ -42,12 +43,15 @@ enum Line {
 enum Finder {
     Line(Line),
     Lanes(Pace),
+    Optimal(optimal::Effort),
 }
 
 #[derive(Clone, Copy)]
 struct Level {
     /// In lanes, if the level has such a finder.
     lanes: Option<Pace>,
+    /// Likewise, for all backends.
+    optimal: Option<optimal::Effort>,
     line: Line,
     effort: Effort,
     /// [`sequences::Job::margin`].
@@ -59,8 +63,9 @@ struct Level {
 impl Level {
     /// The finder for a backend, with a dictionary or without.
     fn finder(&self, backend: Backend, has_dict: bool) -> Finder {
-        match self.lanes {
-            Some(pace) if backend != Backend::Scalar && !has_dict => Finder::Lanes(pace),
+        match (self.lanes, self.optimal) {
+            (Some(pace), _) if backend != Backend::Scalar && !has_dict => Finder::Lanes(pace),
+            (_, Some(effort)) if !has_dict => Finder::Optimal(effort),
             _ => Finder::Line(self.line),
         }
     }
@@ -71,7 +76,8 @@ const FOUR_STREAMS: usize = 512;
 
 /// Returns what a level does.
 ///
-/// Below level -1 literals stay as they are, and fewer positions are looked up; above level 2 there are two candidates for each.
+/// Below level -1 literals stay as they are, and fewer positions are looked up; above level 2 there are two candidates for each,
+/// and from level 6 on the cheapest parse with up to eight.
 const fn level_of(level: i32) -> Level {
     // Fewest literals that are coded: below level -1 none are, there only those of which there are many.
     let coded = match level {
@@ -98,8 +104,16 @@ const fn level_of(level: i32) -> Level {
         4 => (Some(Pace::PairsAhead), Line::Dense { look: 0 }),
         _ => (None, Line::Dense { look: 1 }),
     };
+    let optimal = match level {
+        ..=5 => None,
+        6 => Some(optimal::Effort { ways: 2, passes: 1 }),
+        7 => Some(optimal::Effort { ways: 4, passes: 1 }),
+        8 => Some(optimal::Effort { ways: 8, passes: 1 }),
+        _ => Some(optimal::Effort { ways: 8, passes: 2 }),
+    };
     Level {
         lanes,
+        optimal,
         line,
         effort: Effort { coded, four_streams, weights_margin: if level <= 1 { 8 } else { 2 } },
         margin,
@@ -132,6 +146,7 @@ fn finder_words(finder: Finder, max_len: usize) -> usize {
     match finder {
         Finder::Line(line) => table_lens(line, max_len.min(BLOCK)).map(Arena::words_for::<u16>).iter().sum(),
         Finder::Lanes(pace) => lanes::words(max_len, pace),
+        Finder::Optimal(effort) => optimal::words(max_len, effort.ways),
     }
 }
 
@@ -148,7 +163,8 @@ pub fn encode_words(max_len: usize, level: i32) -> usize {
     let sequences = (block / MIN_MATCH + 1).next_multiple_of(GROUP);
     let level = level_of(level);
     let lanes = level.lanes.map_or(0, |pace| finder_words(Finder::Lanes(pace), max_len));
-    lanes.max(finder_words(Finder::Line(level.line), max_len))
+    let optimal = level.optimal.map_or(0, |effort| finder_words(Finder::Optimal(effort), max_len));
+    lanes.max(optimal).max(finder_words(Finder::Line(level.line), max_len))
         + Arena::words_for::<u64>(sequences)
         + Arena::words_for::<u32>(sequences)
         + Arena::words_for::<u8>(block + LITERALS_SLACK)
@@ -200,7 +216,7 @@ impl<'s> State<'s> {
         let count = (block / MIN_MATCH + 1).next_multiple_of(GROUP);
         let mut arena = Arena::new(scratch);
         let memory = arena.take(finder_words(finder, len));
-        // In lanes the first block clears the table itself, unless it is a repeated byte and not searched at all.
+        // Other finders clear it for the first block, which they do not see where its bytes are all the same.
         if matches!(finder, Finder::Line(_)) || len > BLOCK {
             memory.fill(0);
         }
@@ -370,6 +386,7 @@ fn compress_block(
             }
         }
         Finder::Lanes(pace) => table.zstd_match_lanes(job, pace, state.finder, parse),
+        Finder::Optimal(effort) => table.zstd_match_optimal(job, effort, state.finder, parse),
     };
     moment.ends(Phase::Match);
     let prior_tree = match (state.tree_prior, dict) {

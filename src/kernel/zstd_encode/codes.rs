@@ -76,8 +76,9 @@ const fn small_codes<const N: usize>(base: &[u32], bits: &[u8], first: u32) -> [
     codes
 }
 /// By small length: the code and, above 8 bits, how many extra bits it has.
-static LL_CODES: [u16; 64] = small_codes(&LL_BASE, &LL_BITS, 0);
-static ML_CODES: [u16; 128] = small_codes(&ML_BASE, &ML_BITS, MIN_MATCH);
+pub static LL_CODES: [u16; 64] = small_codes(&LL_BASE, &LL_BITS, 0);
+/// See [`LL_CODES`].
+pub static ML_CODES: [u16; 128] = small_codes(&ML_BASE, &ML_BITS, MIN_MATCH);
 
 /// [`Isa::codes`] of a set without vectors.
 ///

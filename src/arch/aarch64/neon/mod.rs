@@ -64,6 +64,7 @@ pub static KERNELS: Kernels = Kernels {
     zstd_sequences: zstd_encode::SEQUENCES,
     zstd_bits: zstd_encode::BITS,
     lz4_encode_lanes: Some(lz4::ENCODE_LANES),
+    zstd_match_optimal: lz4::MATCH_OPTIMAL,
     lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
     zstd_fse_read: zstd::FSE_READ,
     zstd_tree_read: zstd::TREE_READ,

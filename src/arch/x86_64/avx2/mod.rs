@@ -64,6 +64,7 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     fill,
     zstd_match_lanes: Some(lz4::MATCH_LANES),
     lz4_encode_lanes: Some(lz4::ENCODE_LANES),
+    zstd_match_optimal: lz4::MATCH_OPTIMAL,
     lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
     zstd_fse_read: zstd::FSE_READ,
     zstd_tree_read: zstd::TREE_READ,

@@ -15,7 +15,7 @@ const DRIVERS: &[(&str, &[i32])] = &[
     ("lz4-avx2", &[-3, -2, -1, 0, 1, 2, 3, 6, 9]),
     #[cfg(target_arch = "aarch64")]
     ("lz4-neon", &[-3, -2, -1, 0, 1, 2, 3, 6, 9]),
-    ("zstd-generic", &[-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5]),
+    ("zstd-generic", &[-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 9]),
     ("tzp-generic", &[1, 2, 3, 4]),
     #[cfg(target_arch = "x86_64")]
     ("tzp-avx512", &[1, 2, 3, 4]),
@@ -255,7 +255,7 @@ fn streams_of_every_length_come_back_and_the_reference_library_reads_them() {
                 let mut exact = vec![0; stream.len()];
                 if driver != "zstd-libzstd" {
                     assert_eq!(compressor.compress_into(data, &mut exact), Ok(stream.len()));
-                    assert_eq!(exact, stream);
+                    assert!(exact == stream, "{driver} level {level}, {len} bytes");
                     let short = &mut exact[..stream.len() - 1];
                     assert_eq!(compressor.compress_into(data, short), Err(Error::NoSpace));
                 }

@@ -9,7 +9,7 @@ use crate::kernel::table::Kernels;
 pub use crate::kernel::zstd_huff_decode::Streams;
 use crate::kernel::zstd_match::dense::DenseTables;
 use crate::kernel::zstd_match::lanes::Pace as MatchPace;
-use crate::kernel::zstd_match::{Found, Job, Parse};
+use crate::kernel::zstd_match::{Found, Job, Parse, optimal};
 pub use crate::kernel::zstd_seq_decode::Sequences;
 use crate::kernel::zstd_seq_encode::{Codes, SeqTable};
 
@@ -107,6 +107,18 @@ impl Table {
         let find = self.0.zstd_match_lanes.expect("a backend with vectors");
         // SAFETY: `self` exists only where the CPU runs the table (I).
         unsafe { find(job, pace, scratch, parse) }
+    }
+
+    /// Parses a block at the least cost: [`crate::kernel::zstd_match::optimal::find`].
+    pub fn zstd_match_optimal(
+        self,
+        job: &Job<'_>,
+        effort: optimal::Effort,
+        scratch: &mut [u64],
+        parse: Parse<'_>,
+    ) -> Found {
+        // SAFETY: `self` exists only where the CPU runs the table (I).
+        unsafe { (self.0.zstd_match_optimal)(job, effort, scratch, parse) }
     }
 
     /// Parses a block with two tables, lazily: [`crate::kernel::zstd_match::dense::dense`].
@@ -396,34 +408,46 @@ mod tests {
     fn every_table_finds_the_zstd_sequences_of_portable_code() {
         use crate::kernel::zstd_match::{LITERALS_SLACK, MIN_MATCH, lanes};
         let scalar = Table::of(Backend::Scalar).expect("a table of every target");
+        type Find<'f> = dyn Fn(Table, &Job<'_>, &mut [u64], Parse<'_>) -> Found + 'f;
         let mut random = Random(3);
-        let mut scratch = vec![u64::MAX; lanes::words(usize::MAX, MatchPace::Pairs)];
+        let mut scratch = vec![u64::MAX; lanes::words(8192, MatchPace::Pairs).max(optimal::words(8192, 8))];
+        let paces = [
+            MatchPace::SecondPlain,
+            MatchPace::SecondLast,
+            MatchPace::Second,
+            MatchPace::Every,
+            MatchPace::EveryAhead,
+            MatchPace::Pairs,
+            MatchPace::PairsAhead,
+        ];
         for round in 0..60 {
             let mut unit = two_pages(&mut random, round % 60);
             unit.truncate([4096, 8192, 4096 + 77, 5000, 60 + round, 4095][round % 6]);
-            for pace in [
-                MatchPace::SecondPlain,
-                MatchPace::SecondLast,
-                MatchPace::Second,
-                MatchPace::Every,
-                MatchPace::EveryAhead,
-                MatchPace::Pairs,
-                MatchPace::PairsAhead,
-            ] {
+            let mut check = |name: &str, find: &Find<'_>| {
                 let mut found = |table: Table| {
                     let mut sequences = vec![0; unit.len() / MIN_MATCH + 1];
                     let mut literals = vec![0; unit.len() + LITERALS_SLACK];
                     let job = Job { src: &unit, start: 0, end: unit.len(), repeats: [1, 4, 8], step: 1, history: None };
                     let parse = Parse { sequences: &mut sequences, literals: &mut literals };
-                    let found = table.zstd_match_lanes(&job, pace, &mut scratch, parse);
+                    let found = find(table, &job, &mut scratch, parse);
                     sequences.truncate(found.sequences);
                     literals.truncate(found.literals);
                     (sequences, literals)
                 };
                 let wanted = found(scalar);
                 for table in Table::all() {
-                    assert!(found(table) == wanted, "{} round {round} {pace:?}", table.backend().name());
+                    assert!(found(table) == wanted, "{} round {round} {name}", table.backend().name());
                 }
+            };
+            for pace in paces {
+                check(&format!("{pace:?}"), &|table, job, scratch, parse| {
+                    table.zstd_match_lanes(job, pace, scratch, parse)
+                });
+            }
+            for (ways, passes) in [(2, 1), (4, 1), (8, 2)] {
+                check(&format!("{ways} ways"), &|table, job, scratch, parse| {
+                    table.zstd_match_optimal(job, optimal::Effort { ways, passes }, scratch, parse)
+                });
             }
         }
     }

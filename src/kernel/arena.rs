@@ -15,7 +15,7 @@ mod sealed {
 macro_rules! plain {
     ($($t:ty),*) => { $(impl sealed::Sealed for $t {} impl Plain for $t {})* };
 }
-plain!(u8, u16, u32, u64);
+plain!(u8, u16, u32, u64, i64);
 
 /// Bytes of a cache line.
 const LINE: usize = 64;

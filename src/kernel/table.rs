@@ -5,7 +5,7 @@ use super::lz4_encode::{History, chain};
 use super::zstd_huff_decode::Streams;
 use super::zstd_match::dense::DenseTables;
 use super::zstd_match::lanes::Pace as MatchPace;
-use super::zstd_match::{Found, Job, Parse};
+use super::zstd_match::{Found, Job, Parse, optimal};
 use super::zstd_seq_decode::Sequences;
 use super::zstd_seq_encode::{Codes, SeqTable};
 use crate::base::{Backend, Error};
@@ -27,6 +27,9 @@ pub type SeqEncode =
 /// The type of [`super::zstd_huff_decode::decode`].
 pub type ZstdHuffDecode = unsafe fn(table: &[u16], log: u32, streams: Streams, src: &[u8], dst: &mut [u8]) -> bool;
 
+/// See [`super::zstd_match::optimal::find`].
+pub type ZstdMatchOptimal =
+    unsafe fn(job: &Job<'_>, effort: optimal::Effort, scratch: &mut [u64], parse: Parse<'_>) -> Found;
 /// See [`super::zstd_match::lanes::find`].
 pub type ZstdMatchLanes = unsafe fn(job: &Job<'_>, pace: MatchPace, scratch: &mut [u64], parse: Parse<'_>) -> Found;
 /// See [`super::tzp_encode::encode`].
@@ -56,6 +59,8 @@ pub struct Kernels {
     pub zstd_match_fast: unsafe fn(job: &Job<'_>, key: u32, table: &mut [u16], parse: Parse<'_>) -> Found,
     /// [`super::zstd_match::lanes::find`], where there are vectors: without, a greedy search is faster.
     pub zstd_match_lanes: Option<ZstdMatchLanes>,
+    /// [`super::zstd_match::optimal::find`].
+    pub zstd_match_optimal: ZstdMatchOptimal,
     /// [`super::zstd_match::dense::dense`].
     pub zstd_match_dense: unsafe fn(job: &Job<'_>, tables: DenseTables<'_>, parse: Parse<'_>) -> Found,
     /// [`super::zstd_huff_encode::one_stream`].
@@ -276,3 +281,22 @@ macro_rules! instantiate_zstd_lanes {
     };
 }
 pub(crate) use instantiate_zstd_lanes;
+
+/// Writes the shell of the optimal finder of Zstandard for an instruction set: `MATCH_OPTIMAL`.
+macro_rules! instantiate_zstd_optimal {
+    ($isa:ty, [$(#[$features:meta])*]) => {
+        $(#[$features])*
+        unsafe fn match_optimal(
+            job: &crate::kernel::zstd_match::Job<'_>,
+            effort: crate::kernel::zstd_match::optimal::Effort,
+            scratch: &mut [u64],
+            parse: crate::kernel::zstd_match::Parse<'_>,
+        ) -> crate::kernel::zstd_match::Found {
+            // SAFETY: this shell enables the features of the instruction set (I).
+            unsafe { crate::kernel::zstd_match::optimal::find::<$isa>(job, effort, scratch, parse) }
+        }
+        /// The optimal finder.
+        pub const MATCH_OPTIMAL: crate::kernel::table::ZstdMatchOptimal = match_optimal;
+    };
+}
+pub(crate) use instantiate_zstd_optimal;

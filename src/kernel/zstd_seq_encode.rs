@@ -56,8 +56,10 @@ const fn small_codes<const N: usize>(base: &[u32], first: u32) -> [u8; N] {
     }
     codes
 }
-static LL_CODES: [u8; 64] = small_codes(&crate::base::format::zstd::LL_BASE, 0);
-static ML_CODES: [u8; 128] = small_codes(&crate::base::format::zstd::ML_BASE, MIN_MATCH);
+/// Literals length codes of short runs.
+pub static LL_CODES: [u8; 64] = small_codes(&crate::base::format::zstd::LL_BASE, 0);
+/// Match length codes of short matches, by the length less [`MIN_LEN`].
+pub static ML_CODES: [u8; 128] = small_codes(&crate::base::format::zstd::ML_BASE, MIN_MATCH);
 
 /// Turns packed sequences into codes, and each of them into its extra bits: the number of bits in the low 6, the bits
 /// of literals length, match length and offset above, lowest first.

@@ -15,6 +15,7 @@ use crate::dispatch::Table;
 use crate::kernel::arena::Arena;
 use crate::kernel::zstd_match::dense::DenseTables;
 use crate::kernel::zstd_match::lanes::{self, Pace};
+use crate::kernel::zstd_match::optimal;
 use crate::kernel::zstd_match::{Job, LITERALS_SLACK, MIN_MATCH, Parse, WINDOW};
 use crate::kernel::zstd_seq_encode::{Codes, SYMBOLS};
 
@@ -41,12 +42,15 @@ enum Line {
 enum Finder {
     Line(Line),
     Lanes(Pace),
+    Optimal(optimal::Effort),
 }
 
 #[derive(Clone, Copy)]
 struct Level {
     /// In lanes, if the level has such a finder.
     lanes: Option<Pace>,
+    /// Likewise, for all backends.
+    optimal: Option<optimal::Effort>,
     line: Line,
     effort: Effort,
 }
@@ -54,8 +58,9 @@ struct Level {
 impl Level {
     /// The finder for a backend, with a dictionary or without.
     fn finder(&self, backend: Backend, has_dict: bool) -> Finder {
-        match self.lanes {
-            Some(pace) if backend != Backend::Scalar && !has_dict => Finder::Lanes(pace),
+        match (self.lanes, self.optimal) {
+            (Some(pace), _) if backend != Backend::Scalar && !has_dict => Finder::Lanes(pace),
+            (_, Some(effort)) if !has_dict => Finder::Optimal(effort),
             _ => Finder::Line(self.line),
         }
     }
@@ -66,7 +71,8 @@ const FOUR_STREAMS: usize = 512;
 
 /// Returns what a level does.
 ///
-/// Below level -1 literals stay as they are, and fewer positions are looked up; above level 2 there are two candidates for each.
+/// Below level -1 literals stay as they are, and fewer positions are looked up; above level 2 there are two candidates for each,
+/// and from level 6 on the cheapest parse with up to eight.
 const fn level_of(level: i32) -> Level {
     let huffman = level >= -1;
     let four_streams = if level >= 3 { 1024 } else { FOUR_STREAMS };
@@ -82,7 +88,14 @@ const fn level_of(level: i32) -> Level {
         4 => (Some(Pace::PairsAhead), Line::Dense { look: 0 }),
         _ => (None, Line::Dense { look: 1 }),
     };
-    Level { lanes, line, effort: Effort { huffman, four_streams } }
+    let optimal = match level {
+        ..=5 => None,
+        6 => Some(optimal::Effort { ways: 2, passes: 1 }),
+        7 => Some(optimal::Effort { ways: 4, passes: 1 }),
+        8 => Some(optimal::Effort { ways: 8, passes: 1 }),
+        _ => Some(optimal::Effort { ways: 8, passes: 2 }),
+    };
+    Level { lanes, optimal, line, effort: Effort { huffman, four_streams } }
 }
 
 /// Log2 of the entries of a hash table: one for each byte of the block, within limits.
@@ -110,6 +123,7 @@ fn finder_words(finder: Finder, max_len: usize) -> usize {
     match finder {
         Finder::Line(line) => table_lens(line, max_len.min(BLOCK)).map(Arena::words_for::<u16>).iter().sum(),
         Finder::Lanes(pace) => lanes::words(max_len, pace),
+        Finder::Optimal(effort) => optimal::words(max_len, effort.ways),
     }
 }
 
@@ -127,7 +141,8 @@ pub fn encode_words(max_len: usize, level: i32) -> usize {
     let level = level_of(level);
     let lanes = level.lanes.map_or(0, |pace| finder_words(Finder::Lanes(pace), max_len));
     let slot = Arena::words_for::<u16>(STATES) + Arena::words_for::<u64>(SYMBOLS) + Arena::words_for::<u16>(SYMBOLS);
-    lanes.max(finder_words(Finder::Line(level.line), max_len))
+    let optimal = level.optimal.map_or(0, |effort| finder_words(Finder::Optimal(effort), max_len));
+    lanes.max(optimal).max(finder_words(Finder::Line(level.line), max_len))
         + Arena::words_for::<u64>(sequences)
         + 3 * Arena::words_for::<u8>(sequences)
         + Arena::words_for::<u8>(block + LITERALS_SLACK)
@@ -175,7 +190,8 @@ impl<'s> State<'s> {
         let count = block / MIN_MATCH + 1;
         let mut arena = Arena::new(scratch);
         let memory = arena.take(finder_words(finder, len));
-        if matches!(finder, Finder::Line(_)) {
+        // Other finders clear it for the first block, which they do not see where its bytes are all the same.
+        if matches!(finder, Finder::Line(_)) || len > BLOCK {
             memory.fill(0);
         }
         let mut slot =
@@ -343,6 +359,7 @@ fn compress_block(
             }
         }
         Finder::Lanes(pace) => table.zstd_match_lanes(job, pace, state.finder, parse),
+        Finder::Optimal(effort) => table.zstd_match_optimal(job, effort, state.finder, parse),
     };
     let sequences = &mut state.sequences[..found.sequences];
     let mut repeats = job.repeats;

@@ -3,9 +3,9 @@
 use crate::base::Error;
 use crate::kernel::lz4_decode::{NearCopy, SPREAD};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
-use crate::kernel::table::instantiate_lz4_optimal;
 #[cfg(test)]
 use crate::kernel::table::{instantiate_lz4_lanes, instantiate_scan, instantiate_zstd_lanes};
+use crate::kernel::table::{instantiate_lz4_optimal, instantiate_zstd_optimal};
 use crate::kernel::word::{copy, load32, load64, store64};
 
 /// Words of 8 bytes.
@@ -179,6 +179,7 @@ instantiate_scan!(Portable, []);
 instantiate_lz4_lanes!(Portable, []);
 #[cfg(test)]
 instantiate_zstd_lanes!(Portable, []);
+instantiate_zstd_optimal!(Portable, []);
 instantiate_lz4_optimal!(Portable, []);
 
 /// For each offset below 8, a one in each byte at a multiple of it: times a word of `offset` bytes, their repetition.

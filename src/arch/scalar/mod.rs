@@ -72,6 +72,7 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     lz4_encode_lanes: None,
     #[cfg(test)]
     lz4_encode_lanes: Some(lz4::ENCODE_LANES),
+    zstd_match_optimal: lz4::MATCH_OPTIMAL,
     lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
     lz4_decode: lz4::decode,
     tzp_encode: tzp::ENCODE,

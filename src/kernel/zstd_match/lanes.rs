@@ -24,8 +24,10 @@ use super::super::lz4_isa::{BLOCK, Isa};
 use super::super::match_len::common_prefix;
 use super::super::word::{copy, load64, prefetch};
 use super::super::zstd_seq_encode::{DISTANCE_AT, LEN_AT, LEN_BITS, MIN_LEN};
-use super::{Found, Job, LITERALS_SLACK, MIN_MATCH, Output, Parse, WINDOW};
+use super::{Found, Job, LITERALS_SLACK, Output, Parse, WINDOW, far};
 
+/// Shortest match that is looked for.
+const MIN_MATCH: usize = 4;
 /// Parts of a segment that are parsed side by side.
 ///
 /// On pages, 3 take as long as 4 and 5 here, since a step is longer than LZ4's, and give 0.9906 of the size of libzstd's level 1
@@ -97,7 +99,7 @@ pub const fn words(max_len: usize, pace: Pace) -> usize {
 /// Parses a block in lanes.
 ///
 /// `scratch` is at least [`words`]`(job.src.len(), pace)` long, contents unspecified for a block within the first [`WINDOW`] bytes of a
-/// source, and for one behind those what the call for the block before it left there. Does not allocate; linear in the length of
+/// source, and for one behind those what the call for the block before it left there, or zeros. Does not allocate; linear in the length of
 /// the block.
 ///
 /// # Safety
@@ -493,25 +495,5 @@ impl Output<'_> {
                 sequences: sequence.offset_from(first_sequence).cast_unsigned(),
             }
         };
-    }
-}
-
-/// How many of the first `max` bytes at `a` and `b` are equal.
-///
-/// # Safety
-/// Invariant I for `S`; `max` bytes are readable at both addresses.
-#[inline(always)]
-unsafe fn far<S: Isa>(a: *const u8, b: *const u8, max: usize) -> usize {
-    let mut len = 0;
-    // SAFETY: the caller's contract; STEP bytes are compared only where as many are left (S).
-    unsafe {
-        while max - len >= STEP {
-            let more = S::common32(a.add(len), b.add(len));
-            len += more;
-            if more < STEP {
-                return len;
-            }
-        }
-        len + common_prefix(a.add(len), b.add(len), max - len)
     }
 }

@@ -4,7 +4,8 @@
 //! 16 bits of positions: an entry names the one position of the last 64 KiB that has these bits, and since every
 //! candidate is compared with the source, an entry that is older than that costs a comparison and never a wrong match.
 //!
-//! [`fast`] and [`dense`] are for backends without vectors and for sources with a dictionary, [`lanes`] for the others.
+//! [`fast`] and [`dense`] are for backends without vectors and for sources with a dictionary, [`lanes`] for the others, [`optimal`] for
+//! all without a dictionary.
 //!
 //! A dictionary is history of its own, before the source. A match in it ends at its end at the latest.
 //!
@@ -14,11 +15,14 @@
 pub mod dense;
 pub mod fast;
 pub mod lanes;
+pub mod optimal;
 
+use super::lz4_isa::Isa;
+use super::match_len::common_prefix;
 use super::zstd_seq_encode::pack;
 
 /// Shortest match that the finders report: the literals and sequences of a block are bounded by it.
-pub const MIN_MATCH: usize = 4;
+pub const MIN_MATCH: usize = 3;
 /// Bytes that the literals buffer must have beyond the length of the block.
 pub const LITERALS_SLACK: usize = 32;
 /// Farthest distance into the source, and the window of frames with more than one block.
@@ -238,6 +242,26 @@ impl<'a> Output<'a> {
 #[inline(always)]
 fn distance_of(at: usize, entry: u16) -> usize {
     usize::from((at as u16).wrapping_sub(entry))
+}
+
+/// How many of the first `max` bytes at `a` and `b` are equal.
+///
+/// # Safety
+/// Invariant I for `S`; `max` bytes are readable at both addresses.
+#[inline(always)]
+unsafe fn far<S: Isa>(a: *const u8, b: *const u8, max: usize) -> usize {
+    let mut len = 0;
+    // SAFETY: the caller's contract; 32 bytes are compared only where as many are left (S).
+    unsafe {
+        while max - len >= 32 {
+            let more = S::common32(a.add(len), b.add(len));
+            len += more;
+            if more < 32 {
+                return len;
+            }
+        }
+        len + common_prefix(a.add(len), b.add(len), max - len)
+    }
 }
 
 /// A repeated offset that a parse may use: without a dictionary those beyond the window lead nowhere.

@@ -14,7 +14,9 @@ use core::arch::aarch64::{
 use crate::base::Error;
 use crate::kernel::lz4_decode::{NearCopy, PERIODS};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS, ROTATIONS};
-use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal, instantiate_scan, instantiate_zstd_lanes};
+use crate::kernel::table::{
+    instantiate_lz4_lanes, instantiate_lz4_optimal, instantiate_scan, instantiate_zstd_lanes, instantiate_zstd_optimal,
+};
 
 /// NEON.
 pub struct Neon;
@@ -286,6 +288,7 @@ unsafe fn exchange<const BITS: u32>(
 instantiate_scan!(Neon, [#[target_feature(enable = "neon")]]);
 instantiate_zstd_lanes!(Neon, [#[target_feature(enable = "neon")]]);
 instantiate_lz4_lanes!(Neon, [#[target_feature(enable = "neon")]]);
+instantiate_zstd_optimal!(Neon, [#[target_feature(enable = "neon")]]);
 instantiate_lz4_optimal!(Neon, [#[target_feature(enable = "neon")]]);
 
 impl NearCopy for Neon {

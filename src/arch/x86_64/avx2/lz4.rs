@@ -19,7 +19,9 @@ use core::arch::x86_64::{
 use crate::base::Error;
 use crate::kernel::lz4_decode::{NearCopy, PERIODS};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS, ROTATIONS};
-use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal, instantiate_scan, instantiate_zstd_lanes};
+use crate::kernel::table::{
+    instantiate_lz4_lanes, instantiate_lz4_optimal, instantiate_scan, instantiate_zstd_lanes, instantiate_zstd_optimal,
+};
 
 /// AVX2.
 pub struct Avx2;
@@ -379,6 +381,7 @@ unsafe fn places<const BITS: u32, T>(table: *mut T, hashes: &[u32; BLOCK], at: u
 instantiate_scan!(Avx2, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
 instantiate_zstd_lanes!(Avx2, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
 instantiate_lz4_lanes!(Avx2, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
+instantiate_zstd_optimal!(Avx2, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
 instantiate_lz4_optimal!(Avx2, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
 
 impl NearCopy for Avx2 {

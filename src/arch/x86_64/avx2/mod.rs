@@ -62,6 +62,7 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     fill,
     zstd_match_lanes: Some(lz4::MATCH_LANES),
     lz4_encode_lanes: Some(lz4::ENCODE_LANES),
+    zstd_match_optimal: lz4::MATCH_OPTIMAL,
     lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
     lz4_decode: lz4::decode,
     tzp_encode: tzp::ENCODE,

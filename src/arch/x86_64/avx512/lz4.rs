@@ -13,7 +13,9 @@ use core::arch::x86_64::{
 
 use super::super::avx2::lz4::{Avx2, exchange, keys, shift_left};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
-use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal, instantiate_scan, instantiate_zstd_lanes};
+use crate::kernel::table::{
+    instantiate_lz4_lanes, instantiate_lz4_optimal, instantiate_scan, instantiate_zstd_lanes, instantiate_zstd_optimal,
+};
 
 /// AVX-512 BW and VL.
 pub struct Avx512;
@@ -152,6 +154,7 @@ instantiate_lz4_lanes!(
     Avx512,
     [#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]]
 );
+instantiate_zstd_optimal!(Avx512, [#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]]);
 instantiate_lz4_optimal!(
     Avx512,
     [#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]]

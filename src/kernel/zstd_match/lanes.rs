@@ -19,7 +19,7 @@
 use core::hint::select_unpredictable;
 
 use super::super::arena::Arena;
-use super::super::candidates::{self, Candidates, SEGMENT, Scan};
+use super::super::candidates::{self, Candidates, PAIR, SEGMENT, Scan, zeros};
 use super::super::lz4_isa::{BLOCK, Isa};
 use super::super::match_len::common_prefix;
 use super::super::word::{copy, load64, prefetch};
@@ -76,7 +76,10 @@ pub enum Pace {
 /// On pages, with [`Pace::Every`], 24 gives 0.987 of the size of libzstd's level 1, 48 0.985 in 3 % more time, never 0.975 in 12 %;
 /// below 16 a program gets 8 % larger.
 const SPARSE: usize = 24;
-/// Likewise for [`Pace::EveryAhead`].
+/// Bytes of zero in a segment of a longer source from which on [`Pace::Every`] is [`Pace::Second`] there: a longer source has more
+/// places to find a match.
+const ZEROS_OF_LARGE: usize = SEGMENT / 8;
+/// As [`SPARSE`], for [`Pace::EveryAhead`].
 const SPARSE_AHEAD: usize = 64;
 
 impl Pace {
@@ -181,13 +184,26 @@ unsafe fn segments<
         // `start` is WINDOW or more. The parse reads what the scan found out about the same segment.
         unsafe {
             let count = src.len() - start - MARGIN;
-            if S::segment::<STRIDE, KEY, BITS, WAYS>(&mut candidates, src, start, count) > 0 {
+            let rest = &src[start..];
+            let rest = &rest[..rest.len().min(SEGMENT)];
+            if STRIDE == 1 && WAYS == 1 && !AHEAD && BITS == LARGE_BITS && has_many_zeros(rest) {
+                if S::segment::<2, KEY, BITS, 1>(&mut candidates, src, start, count) > 0 {
+                    let mut segment = Segment { candidates: &candidates, notes, src, start };
+                    repeats = S::parse::<2, REPEATS, 1, false>(&mut segment, repeats, &mut out);
+                }
+            } else if S::segment::<STRIDE, KEY, BITS, WAYS>(&mut candidates, src, start, count) > 0 {
                 let mut segment = Segment { candidates: &candidates, notes, src, start };
                 repeats = S::parse::<STRIDE, REPEATS, WAYS, AHEAD>(&mut segment, repeats, &mut out);
             }
         }
     }
     out.finish(job.end)
+}
+
+/// Whether there are ZEROS_OF_LARGE zeros or more.
+#[inline(always)]
+fn has_many_zeros(segment: &[u8]) -> bool {
+    segment.chunks(PAIR).map(zeros).sum::<usize>() >= ZEROS_OF_LARGE
 }
 
 /// A match as a lane notes it: its position relative to the segment, its length and its distance, at the places that

@@ -13,9 +13,7 @@ use core::arch::x86_64::{
 
 use super::super::avx2::lz4::{Avx2, exchange, keys, shift_left};
 use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS};
-use crate::kernel::table::{
-    instantiate_lz4_lanes, instantiate_lz4_optimal, instantiate_scan, instantiate_zstd_lanes, instantiate_zstd_optimal,
-};
+use crate::kernel::table::{instantiate_lz4_lanes, instantiate_lz4_optimal, instantiate_scan};
 
 /// AVX-512 BW and VL.
 pub struct Avx512;
@@ -148,13 +146,14 @@ unsafe fn four(table: *mut u32, places: &[u32; BLOCK], at: usize) -> [*mut u32; 
     }
 }
 
-instantiate_scan!(Avx512, [#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]]);
-instantiate_zstd_lanes!(Avx512, [#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]]);
+instantiate_scan!(
+    Avx512,
+    [#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]]
+);
 instantiate_lz4_lanes!(
     Avx512,
     [#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]]
 );
-instantiate_zstd_optimal!(Avx512, [#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]]);
 instantiate_lz4_optimal!(
     Avx512,
     [#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]]

@@ -64,9 +64,7 @@ pub static KERNELS: Kernels = TABLE;
 const TABLE: Kernels = Kernels {
     backend: Backend::Avx512,
     same_fill,
-    zstd_match_lanes: Some(lz4::MATCH_LANES),
     lz4_encode_lanes: Some(lz4::ENCODE_LANES),
-    zstd_match_optimal: lz4::MATCH_OPTIMAL,
     lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
     tzp_encode: tzp::plain::ENCODE,
     tzp_decode: tzp::plain::DECODE,

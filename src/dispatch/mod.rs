@@ -468,9 +468,9 @@ mod tests {
                     table.zstd_match_lanes(job, pace, scratch, parse)
                 });
             }
-            for (ways, passes) in [(2, 1), (4, 1), (8, 2)] {
+            for (ways, passes, enough) in [(4, 1, 8), (4, 1, 32), (8, 2, 32)] {
                 check(&format!("{ways} ways"), &|table, job, scratch, parse| {
-                    table.zstd_match_optimal(job, optimal::Effort { ways, passes }, scratch, parse)
+                    table.zstd_match_optimal(job, optimal::Effort { ways, passes, enough }, scratch, parse)
                 });
             }
         }

@@ -77,7 +77,7 @@ const FOUR_STREAMS: usize = 512;
 /// Returns what a level does.
 ///
 /// Below level -1 literals stay as they are, and fewer positions are looked up; above level 2 there are two candidates for each,
-/// and from level 6 on the cheapest parse with up to eight.
+/// and from level 7 on the cheapest parse with up to eight.
 const fn level_of(level: i32) -> Level {
     // Fewest literals that are coded: below level -1 none are, there only those of which there are many.
     let coded = match level {
@@ -102,14 +102,17 @@ const fn level_of(level: i32) -> Level {
         2 => (Some(Pace::EveryAhead), Line::Fast { key: 5, step: 1 }),
         3 => (Some(Pace::Pairs), Line::Dense { look: 0 }),
         4 => (Some(Pace::PairsAhead), Line::Dense { look: 0 }),
-        _ => (None, Line::Dense { look: 1 }),
+        5 => (None, Line::Dense { look: 1 }),
+        _ => (None, Line::Dense { look: 2 }),
     };
     let optimal = match level {
-        ..=5 => None,
-        6 => Some(optimal::Effort { ways: 2, passes: 1 }),
-        7 => Some(optimal::Effort { ways: 4, passes: 1 }),
-        8 => Some(optimal::Effort { ways: 8, passes: 1 }),
-        _ => Some(optimal::Effort { ways: 8, passes: 2 }),
+        ..=6 => None,
+        7 => Some(optimal::Effort { ways: 4, passes: 1, enough: 8 }),
+        8 => Some(optimal::Effort { ways: 4, passes: 1, enough: 9 }),
+        9 => Some(optimal::Effort { ways: 4, passes: 1, enough: 10 }),
+        10 => Some(optimal::Effort { ways: 4, passes: 1, enough: optimal::STEP }),
+        11 => Some(optimal::Effort { ways: 8, passes: 1, enough: optimal::STEP }),
+        _ => Some(optimal::Effort { ways: 8, passes: 2, enough: optimal::STEP }),
     };
     Level {
         lanes,

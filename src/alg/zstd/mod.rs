@@ -37,6 +37,6 @@ pub enum Format {
 /// Fastest level.
 pub const MIN_LEVEL: i32 = -5;
 /// Densest level.
-pub const MAX_LEVEL: i32 = 9;
+pub const MAX_LEVEL: i32 = 12;
 /// What level 0 means.
 pub const DEFAULT_LEVEL: i32 = 1;

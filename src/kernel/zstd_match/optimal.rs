@@ -33,7 +33,7 @@ const EMPTY: u32 = 0x8000_0000;
 /// The most candidates of a position.
 const MOST_WAYS: usize = 8;
 /// Bytes that are compared at once.
-const STEP: usize = 32;
+pub const STEP: usize = 32;
 /// Bytes before the end of the block at which no match starts.
 const MARGIN: usize = 8;
 /// Prices are in this fraction of a bit.
@@ -74,14 +74,18 @@ pub const fn words(max_len: usize, ways: usize) -> usize {
 /// How hard it tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
-    /// Candidates of a position: 2, 4 or 8.
+    /// Candidates of a position: 4 or 8.
     pub ways: usize,
     /// Parses, at least 1, each with the prices that the one before gives.
     pub passes: usize,
+    /// A match of this length is taken, and nothing inside of it looked at; [`STEP`] at most.
+    pub enough: usize,
 }
 
 /// Prices, in fractions of a bit.
 struct Prices {
+    /// [`Effort::enough`].
+    enough: usize,
     /// By byte.
     literal: [u32; 256],
     /// By length of a run: from a run to one that is a byte longer.
@@ -138,7 +142,7 @@ fn prices<const N: usize>(counts: &[u32; N]) -> [u32; N] {
 }
 
 impl Prices {
-    fn new(counts: &Counts) -> Self {
+    fn new(counts: &Counts, enough: usize) -> Self {
         let (run_code, len_code) = (prices(&counts.run), prices(&counts.len));
         let offset = prices(&counts.offset);
         let run = |run: usize| {
@@ -146,6 +150,7 @@ impl Prices {
             (run_code[code] + u32::from(LL_BITS[code]) * BIT).cast_signed()
         };
         let mut prices = Prices {
+            enough,
             literal: prices(&counts.literal).map(|price| price.min(11 * BIT)),
             // Longer ones cost another bit where they double.
             grow: core::array::from_fn(|i| if i == 63 { 0 } else { run(i + 1) - run(i) }),
@@ -183,9 +188,8 @@ pub unsafe fn find<S: Isa>(job: &Job<'_>, effort: Effort, scratch: &mut [u64], p
     // SAFETY: invariant I is the caller's.
     unsafe {
         match effort.ways {
-            2 => find_with::<S, 2>(job, effort.passes, scratch, parse),
-            4 => find_with::<S, 4>(job, effort.passes, scratch, parse),
-            _ => find_with::<S, 8>(job, effort.passes, scratch, parse),
+            4 => find_with::<S, 4>(job, effort, scratch, parse),
+            _ => find_with::<S, 8>(job, effort, scratch, parse),
         }
     }
 }
@@ -197,7 +201,7 @@ pub unsafe fn find<S: Isa>(job: &Job<'_>, effort: Effort, scratch: &mut [u64], p
 #[inline(always)]
 unsafe fn find_with<S: Isa, const W: usize>(
     job: &Job<'_>,
-    passes: usize,
+    effort: Effort,
     scratch: &mut [u64],
     parse: Parse<'_>,
 ) -> Found {
@@ -225,10 +229,10 @@ unsafe fn find_with<S: Isa, const W: usize>(
         // follows the search.
         unsafe {
             segment.search::<S>(table, bits);
-            segment.parse::<S>(&Prices::new(&segment.guess()));
-            for _ in 1..passes {
+            segment.parse::<S>(&Prices::new(&segment.guess(), effort.enough));
+            for _ in 1..effort.passes {
                 let counts = segment.count();
-                segment.parse::<S>(&Prices::new(&counts));
+                segment.parse::<S>(&Prices::new(&counts, effort.enough));
             }
         }
         first = segment.write(&mut out);
@@ -343,6 +347,7 @@ impl<const W: usize> Segment<'_, '_, W> {
                     ways: self.ways.as_mut_ptr().add(at),
                     most: count - at,
                     longest: MIN_MATCH - 1,
+                    enough: prices.enough,
                     next: 1,
                     price: (price + i64::from(prices.no_run)) << PRICE_AT,
                 };
@@ -440,6 +445,8 @@ struct Place {
     most: usize,
     /// The longest match so far, at most STEP: others only matter beyond that, since what costs less comes first.
     longest: usize,
+    /// A match of this length is taken, and nothing inside of it looked at.
+    enough: usize,
     /// Bytes to the position to go on with.
     next: usize,
     /// The price so far, with that of no literals before the match behind this one, as part of a way.
@@ -473,7 +480,9 @@ impl Place {
                 entry.write_volatile(entry.read_volatile().min(way + *prices.len.get_unchecked(len)));
             }
             self.longest = len;
-            if len == STEP {
+            if len >= self.enough && len < STEP {
+                self.next = self.next.max(len);
+            } else if len == STEP {
                 let len = STEP + far::<S>(self.here.add(STEP), there.add(STEP), self.most - STEP);
                 let entry = self.ways.add(len);
                 *entry = (*entry).min(way + prices.long(len));

@@ -10,6 +10,7 @@ const DRIVERS: &[(&str, &[i32])] = &[
     ("lz4-generic", &[-3, 1, 2, 6, 9]),
     ("lz4", &[-1, 1]),
     ("zstd-generic", &[-5, 1, 2, 3, 4]),
+    ("zstd", &[-5, 1, 5, 9, 12]),
     #[cfg(feature = "libzstd")]
     ("zstd-libzstd", &[1, 19]),
 ];

@@ -35,9 +35,21 @@ fn every_page_crosses_between_our_lz4_and_liblz4() {
 fn every_page_crosses_between_our_zstandard_and_libzstd() {
     let mut frame = vec![0; 8192];
     let mut back = vec![0; corpus::PAGE];
-    for (level, theirs) in [(-5, -5), (-4, -1), (-1, 1), (1, 3), (2, 6), (3, 19), (4, 9), (7, 12), (9, 22)] {
+    for (driver, level, theirs) in [
+        ("zstd-generic", -5, -5),
+        ("zstd-generic", -1, 1),
+        ("zstd-generic", 1, 3),
+        ("zstd-generic", 3, 19),
+        ("zstd-generic", 7, 12),
+        ("zstd", -4, -1),
+        ("zstd", -1, 1),
+        ("zstd", 1, 2),
+        ("zstd", 2, 6),
+        ("zstd", 4, 9),
+        ("zstd", 12, 22),
+    ] {
         let mut libzstd = reference::Zstd::new(theirs, false);
-        let mut ours = Compressor::builder().driver("zstd-generic").level(level).build().expect("a level");
+        let mut ours = Compressor::builder().driver(driver).level(level).build().expect("a level");
         for set in corpus::load() {
             for (i, page) in set.pages().enumerate() {
                 let n = ours.compress_into(page, &mut frame).expect("room");
@@ -78,8 +90,10 @@ fn long_buffers_cross_in_both_directions() {
     let data: Vec<u8> = corpus::load().iter().take(3).flat_map(|set| set.bytes.clone()).collect();
     let mut back = vec![0; data.len()];
     let mut stream = vec![0; data.len() * 2];
-    for level in [-5, 1, 3, 4, 7] {
-        let mut ours = Compressor::builder().driver("zstd-generic").level(level).build().expect("a level");
+    for (driver, level) in
+        [("zstd-generic", -5), ("zstd-generic", 3), ("zstd", -5), ("zstd", 1), ("zstd", 4), ("zstd", 7)]
+    {
+        let mut ours = Compressor::builder().driver(driver).level(level).build().expect("a level");
         let n = ours.compress_into(&data, &mut stream).expect("room");
         assert_eq!(reference::Zstd::new(1, false).decompress(&stream[..n], &mut back), Some(data.len()));
         assert!(back == data);

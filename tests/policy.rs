@@ -38,6 +38,7 @@ const PAGE_DRIVERS: &[&str] = &[
     "lz4",
     "lz4-generic",
     "zstd-generic",
+    "zstd",
     "tzp",
     #[cfg(feature = "libzstd")]
     "zstd-libzstd",
@@ -70,7 +71,7 @@ fn contexts_are_as_small_as_promised() {
     for level in -3..=2 {
         assert!((1..=48 * 1024).contains(&size(c"lz4", level)), "lz4 level {level}: {}", size(c"lz4", level));
     }
-    for level in -5..=9 {
+    for level in -5..=12 {
         assert!((1..=256 * 1024).contains(&size(c"zstd", level)), "zstd level {level}: {}", size(c"zstd", level));
     }
     for level in 1..=4 {
@@ -87,7 +88,8 @@ fn a_call_takes_at_most_32_kib_of_stack() {
     for (driver, levels) in [
         ("lz4-generic", &[-1, 1, 2, 6, 9][..]),
         ("lz4", &[-3, -1, 1]),
-        ("zstd-generic", &[-5, -1, 1, 2, 3, 4, 5, 6, 9]),
+        ("zstd-generic", &[-5, -1, 1, 2, 3, 5, 9, 12]),
+        ("zstd", &[-5, -1, 1, 2, 3, 4, 5, 9, 12]),
         ("tzp", &[1, 4]),
         ("adaptive", &[5, 7]),
     ] {
@@ -133,7 +135,7 @@ fn sizes_are_no_worse_than_the_reference_libraries() {
     let mut libzstd = reference::Zstd::new(1, false);
     let ours = total(|page, out| zstd.compress_into(page, out).expect("room"));
     let theirs = total(|page, out| libzstd.compress(page, out).expect("room"));
-    assert!(ours as f64 <= theirs as f64 / 0.98, "zstd level 1: {ours} bytes, libzstd {theirs}");
+    assert!(ours <= theirs, "zstd level 1: {ours} bytes, libzstd {theirs}");
 }
 
 #[test]
@@ -141,7 +143,8 @@ fn a_higher_level_is_never_larger_on_the_corpus() {
     for (driver, levels) in [
         ("lz4-generic", &[-3, -2, -1, 1, 2, 3, 6, 9][..]),
         ("lz4", &[-3, -2, -1, 1, 2, 3, 6, 9]),
-        ("zstd-generic", &[-5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ("zstd-generic", &[-5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+        ("zstd", &[-5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
         ("tzp", &[1, 2, 3, 4]),
         ("adaptive-generic", &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
     ] {

@@ -52,7 +52,12 @@ fn memory() -> impl Strategy<Value = Vec<u8>> {
 
 /// An algorithm with a stream of its own, and one of its levels.
 fn codec() -> impl Strategy<Value = (&'static str, i32)> {
-    prop_oneof![(Just("lz4-generic"), -3..=9), (Just("lz4"), -3..=2), (Just("zstd-generic"), -5..=9)]
+    prop_oneof![
+        (Just("lz4-generic"), -3..=9),
+        (Just("lz4"), -3..=2),
+        (Just("zstd-generic"), -5..=12),
+        (Just("zstd"), -5..=12),
+    ]
 }
 
 /// An algorithm of the page layer, and one of its levels.

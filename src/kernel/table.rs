@@ -227,10 +227,27 @@ macro_rules! instantiate_lz4_optimal {
 }
 pub(crate) use instantiate_lz4_optimal;
 
-/// Writes the shells of the entropy stage of the Zstandard encoder for an instruction set: `LITERALS`,
-/// `SEQUENCES` and `BITS`.
+/// Writes the shell of what precedes the bit stream of sequences in the Zstandard encoder for an instruction set: `SEQUENCES`.
+macro_rules! instantiate_zstd_sequences {
+    ($isa:ty, [$(#[$features:meta])*]) => {
+        $(#[$features])*
+        unsafe fn sequences(
+            job: &mut crate::kernel::zstd_encode::sequences::Job<'_>,
+            dst: &mut [u8],
+        ) -> crate::kernel::zstd_encode::sequences::Section {
+            // SAFETY: this shell enables the features of the instruction set (I).
+            unsafe { crate::kernel::zstd_encode::sequences::write::<$isa>(job, dst) }
+        }
+        /// What precedes the bit stream in the sequences section.
+        pub const SEQUENCES: crate::kernel::table::ZstdSequences = sequences;
+    };
+}
+pub(crate) use instantiate_zstd_sequences;
+
+/// Writes the shells of the entropy stage of the Zstandard encoder for an instruction set: `LITERALS`, `SEQUENCES` and `BITS`.
 macro_rules! instantiate_zstd_encode {
     ($isa:ty, [$(#[$features:meta])*]) => {
+        crate::kernel::table::instantiate_zstd_sequences!($isa, [$(#[$features])*]);
         $(#[$features])*
         unsafe fn literals(
             effort: crate::kernel::zstd_encode::literals::Effort,
@@ -242,14 +259,6 @@ macro_rules! instantiate_zstd_encode {
             crate::kernel::zstd_encode::literals::write(effort, literals, prior, codes, dst)
         }
         $(#[$features])*
-        unsafe fn sequences(
-            job: &mut crate::kernel::zstd_encode::sequences::Job<'_>,
-            dst: &mut [u8],
-        ) -> crate::kernel::zstd_encode::sequences::Section {
-            // SAFETY: this shell enables the features of the instruction set (I).
-            unsafe { crate::kernel::zstd_encode::sequences::write::<$isa>(job, dst) }
-        }
-        $(#[$features])*
         unsafe fn bits(
             tables: &crate::kernel::zstd_seq_encode::Tables,
             codes: &[u32],
@@ -258,12 +267,10 @@ macro_rules! instantiate_zstd_encode {
         ) -> usize {
             crate::kernel::zstd_seq_encode::encode(tables, codes, extra, dst)
         }
-        /// The bit stream of sequences.
-        pub const BITS: crate::kernel::table::ZstdBits = bits;
         /// The literals section.
         pub const LITERALS: crate::kernel::table::ZstdLiterals = literals;
-        /// What precedes it in the sequences section.
-        pub const SEQUENCES: crate::kernel::table::ZstdSequences = sequences;
+        /// The bit stream of sequences.
+        pub const BITS: crate::kernel::table::ZstdBits = bits;
     };
 }
 pub(crate) use instantiate_zstd_encode;

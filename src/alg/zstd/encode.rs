@@ -79,10 +79,13 @@ const FOUR_STREAMS: usize = 512;
 /// Below level -1 literals stay as they are, and fewer positions are looked up; above level 2 there are two candidates for each,
 /// and from level 7 on the cheapest parse with up to eight.
 const fn level_of(level: i32) -> Level {
-    // Fewest literals that are coded: below level -1 none are, there only those of which there are many.
+    // Fewest literals that are coded: below level -1 none are, there only those of which there are many. At level 1, coding those of
+    // pages with up to 320 takes 1.5 % of the time and saves 0.1 % of the size; 500 are 5 %, and 0.6 %.
     let coded = match level {
         ..=-2 => usize::MAX,
         -1 => 2000,
+        0 | 1 => 320,
+        2 => 128,
         _ => 0,
     };
     let four_streams = if level >= 3 { 1024 } else { FOUR_STREAMS };
@@ -265,6 +268,10 @@ pub fn compress(
     if dict.is_some() {
         // Who has a dictionary wants small frames.
         level.margin = 0;
+        level.effort.weights_margin = 0;
+        if level.effort.coded < usize::MAX {
+            level.effort.coded = 0;
+        }
     }
     let dict = dict.map(Dict::encode_part);
     let id = dict.map_or(0, EncodeDict::id);

@@ -1,9 +1,10 @@
-//! AVX-512 (F, BW, CD, DQ, VL). LZ4's decoder and Zstandard's, but for what VBMI2 is used for, and all of Zstandard's encoder but the
-//! finder in lanes, are inherited from the AVX2 table, and with it the scalar kernels of both with a dictionary.
+//! AVX-512 (F, BW, CD, DQ, VL). LZ4's decoder, Zstandard's but for what VBMI2 is used for, and Zstandard's encoder but for the tables of
+//! sequences are inherited from the AVX2 table, and with it the scalar kernels of both with a dictionary.
 
 mod lz4;
 mod tzp;
 mod zstd;
+mod zstd_encode;
 
 use core::arch::x86_64::{
     __m512i, _mm512_loadu_si512, _mm512_or_si512, _mm512_set1_epi64, _mm512_storeu_si512, _mm512_test_epi64_mask,
@@ -67,6 +68,7 @@ const TABLE: Kernels = Kernels {
     same_fill,
     lz4_encode_lanes: Some(lz4::ENCODE_LANES),
     lz4_encode_optimal: lz4::ENCODE_OPTIMAL,
+    zstd_sequences: zstd_encode::SEQUENCES,
     tzp_encode: tzp::plain::ENCODE,
     tzp_decode: tzp::plain::DECODE,
     ..avx2::TABLE

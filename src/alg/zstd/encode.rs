@@ -91,8 +91,7 @@ const fn level_of(level: i32) -> Level {
     let four_streams = if level >= 3 { 1024 } else { FOUR_STREAMS };
     let margin = match level {
         ..=-1 => 24,
-        0 | 1 => 8,
-        2 => 4,
+        0..=2 => 4,
         _ => 0,
     };
     let (lanes, line) = match level {

@@ -73,9 +73,9 @@ pub enum Pace {
 
 /// Bytes of zero in 128 positions from which on only the even ones are looked up.
 ///
-/// On pages, with [`Pace::Every`], 24 gives 0.987 of the size of libzstd's level 1, 48 0.985 in 3 % more time, never 0.975 in 12 %;
-/// below 16 a program gets 8 % larger.
-const SPARSE: usize = 40;
+/// On pages, with [`Pace::Every`], 24 gives 0.987 of the size of libzstd's level 1, this 0.984 in 3 % more time, never 0.975 in 12 %;
+/// below 16 a program gets 8 % larger, at 24 2.9, at this 1.6 (docs/PERFORMANCE.md).
+const SPARSE: usize = 56;
 /// Bytes of zero in a segment of a longer source from which on [`Pace::Every`] is [`Pace::Second`] there: a longer source has more
 /// places to find a match.
 const ZEROS_OF_LARGE: usize = SEGMENT / 8;

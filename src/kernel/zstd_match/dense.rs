@@ -5,7 +5,7 @@ use super::{Found, History, Job, KEY, LONG_KEY, Output, Parse, Text, distance_of
 /// Bytes of the short key.
 const SHORT_KEY: u32 = 4;
 
-/// The tables of [`dense`]: each a power of two long, state as that of [`fast`].
+/// The tables of [`dense`]: each a power of two long, state as that of [`super::fast::fast`].
 pub struct DenseTables<'a> {
     /// Hashes of [`SHORT_KEY`] bytes.
     pub short: &'a mut [u16],

@@ -9,7 +9,7 @@
 //!
 //! A dictionary is history of its own, before the source. A match in it ends at its end at the latest.
 //!
-//! The repeated offsets are followed here only to know which distances are cheap; [`super::zstd_seq_encode::codes`]
+//! The repeated offsets are followed here only to know which distances are cheap; [`super::zstd_encode::codes`]
 //! decides how a distance is written, so that a matcher can do no harm with them.
 
 pub mod dense;

@@ -53,6 +53,8 @@ struct Level {
     /// Likewise, for all backends.
     optimal: Option<optimal::Effort>,
     line: Line,
+    /// With a dictionary.
+    dict_line: Line,
     effort: Effort,
     /// [`sequences::Job::margin`].
     margin: u32,
@@ -66,6 +68,7 @@ impl Level {
         match (self.lanes, self.optimal) {
             (Some(pace), _) if backend != Backend::Scalar && !has_dict => Finder::Lanes(pace),
             (_, Some(effort)) if !has_dict => Finder::Optimal(effort),
+            _ if has_dict => Finder::Line(self.dict_line),
             _ => Finder::Line(self.line),
         }
     }
@@ -120,6 +123,8 @@ const fn level_of(level: i32) -> Level {
         lanes,
         optimal,
         line,
+        // Who has a dictionary wants small frames, and pages that lanes make smaller without one.
+        dict_line: if matches!(level, 0..=2) { Line::Dense { look: 0 } } else { line },
         effort: Effort { coded, four_streams, weights_margin: if level <= 1 { 8 } else { 2 } },
         margin,
         all_repeats: level >= 0,
@@ -169,7 +174,9 @@ pub fn encode_words(max_len: usize, level: i32) -> usize {
     let level = level_of(level);
     let lanes = level.lanes.map_or(0, |pace| finder_words(Finder::Lanes(pace), max_len));
     let optimal = level.optimal.map_or(0, |effort| finder_words(Finder::Optimal(effort), max_len));
-    lanes.max(optimal).max(finder_words(Finder::Line(level.line), max_len))
+    let line =
+        finder_words(Finder::Line(level.line), max_len).max(finder_words(Finder::Line(level.dict_line), max_len));
+    lanes.max(optimal).max(line)
         + Arena::words_for::<u64>(sequences)
         + Arena::words_for::<u32>(sequences)
         + Arena::words_for::<u8>(block + LITERALS_SLACK)
@@ -265,7 +272,6 @@ pub fn compress(
     }
     let mut level = level_of(if level == 0 { DEFAULT_LEVEL } else { level });
     if dict.is_some() {
-        // Who has a dictionary wants small frames.
         level.margin = 0;
         level.effort.weights_margin = 0;
         if level.effort.coded < usize::MAX {
@@ -286,9 +292,10 @@ pub fn compress(
             start,
             end,
             repeats: state.repeats,
-            step: match level.line {
-                Line::Fast { step, .. } => step,
-                Line::Dense { look } => look,
+            step: match finder {
+                Finder::Line(Line::Fast { step, .. }) => step,
+                Finder::Line(Line::Dense { look }) => look,
+                Finder::Lanes(_) | Finder::Optimal(_) => 0,
             },
             history: dict.filter(|_| start < WINDOW).map(EncodeDict::history),
         };

@@ -98,8 +98,8 @@ pub fn cheapest(kind: usize, counts: &Counts) -> (usize, u32) {
             *sum += count * u32::from(cost);
         }
     }
-    // At most 2^15 symbols of 64 bits: so four bits are left for the number.
-    let key = sums.iter().zip(0..).map(|(&sum, i)| sum << 4 | i).fold(u32::MAX, u32::min);
+    // Four bits are for the number; sums of 2^28 and more, of presets that lack what a long block has often, are all the same.
+    let key = sums.iter().zip(0..).map(|(&sum, i)| sum.min(u32::MAX >> 4) << 4 | i).fold(u32::MAX, u32::min);
     let (best, cost) = ((key & 15) as usize % COUNT, key >> 4);
     if counts.used & !of(kind, best).view().used == 0 { (best, cost) } else { (best, u32::MAX) }
 }
@@ -133,6 +133,24 @@ mod tests {
                 let (len, _) = fse::describe(&counts, &of, LOG, &mut want);
                 assert_eq!(describe(kind, i, &mut header), len);
                 assert_eq!(header[..len], want[..len]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_cheapest_preset_of_as_many_codes_as_there_may_be_costs_what_its_table_says() {
+        for symbols in [[5, 6], [8, 9], [20, 21]] {
+            let mut of = [0; SYMBOLS];
+            symbols.iter().for_each(|&symbol| of[symbol] = 1 << 14);
+            let counts = Counts { of, used: mask_of(&of), total: 1 << 15 };
+            for kind in [0, 2] {
+                let (best, cost) = cheapest(kind, &counts);
+                let described = describe(kind, best, &mut [0; HEADER_MAX]) as u32;
+                assert_eq!(
+                    cost,
+                    self::of(kind, best).view().cost_of(&counts) + (described << 11),
+                    "{kind} {symbols:?}"
+                );
             }
         }
     }

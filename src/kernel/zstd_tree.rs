@@ -23,20 +23,27 @@ const WEIGHTS_MAX_LOG: u32 = 6;
 /// What trees need from an instruction set.
 ///
 /// Methods are `#[inline(always)]` without target features: they become instructions of the set only inside a shell
-/// that enables it (invariant I of [`crate::kernel`]), which is why they are unsafe.
+/// that enables it (invariant I of [`crate::kernel`]), which is why they are unsafe. Those of a set with nothing better work on words.
 pub trait TreeIsa {
     /// Returns the sum of `1 << (weight - 1)` over all weights but zeros, `None` if one is above 15; none is above 127.
     ///
     /// # Safety
     /// Invariant I.
-    unsafe fn total(weights: &[u8; 256]) -> Option<u32>;
+    #[inline(always)]
+    unsafe fn total(weights: &[u8; 256]) -> Option<u32> {
+        total_of_words(weights)
+    }
 
     /// Sorts the symbols with weights by those, symbols of one weight by themselves; returns how many have each weight of 1 and above.
     /// `sorted` may be overwritten behind the last one. No weight is above `log`, which is at most [`MAX_BITS`]; those from `symbols` on are 0.
     ///
     /// # Safety
     /// Invariant I.
-    unsafe fn sort(weights: &[u8; 256], symbols: usize, log: u32, sorted: &mut [u8; SORTED]) -> [u16; 16];
+    #[inline(always)]
+    unsafe fn sort(weights: &[u8; 256], symbols: usize, log: u32, sorted: &mut [u8; SORTED]) -> [u16; 16] {
+        let _ = log;
+        sort_by_words(weights, symbols, sorted)
+    }
 }
 
 /// Places for sorted symbols: 256, and room for one store.
@@ -44,7 +51,7 @@ pub const SORTED: usize = 256 + 64;
 
 /// [`TreeIsa::total`] without vectors.
 #[inline(always)]
-pub fn total_of_words(weights: &[u8; 256]) -> Option<u32> {
+fn total_of_words(weights: &[u8; 256]) -> Option<u32> {
     let (mut total, mut all) = (0, 0);
     for &weight in weights {
         total += 1u32 << (weight & 15) >> 1;
@@ -58,7 +65,7 @@ pub fn total_of_words(weights: &[u8; 256]) -> Option<u32> {
 /// The places that are next, one for each weight, are bytes of two words: counters in memory would be loads and stores at addresses
 /// that a CPU cannot foresee.
 #[inline(always)]
-pub fn sort_by_words(weights: &[u8; 256], symbols: usize, sorted: &mut [u8; SORTED]) -> [u16; 16] {
+fn sort_by_words(weights: &[u8; 256], symbols: usize, sorted: &mut [u8; SORTED]) -> [u16; 16] {
     // At most 255 of one weight before the last symbol: no count overflows its byte.
     let (mut low, mut high) = (0u64, 0u64);
     let weights = &weights[..symbols.min(256)];
@@ -331,16 +338,7 @@ mod tests {
     /// Words instead of vectors.
     struct Words;
 
-    impl TreeIsa for Words {
-        #[inline(always)]
-        unsafe fn total(weights: &[u8; 256]) -> Option<u32> {
-            total_of_words(weights)
-        }
-        #[inline(always)]
-        unsafe fn sort(weights: &[u8; 256], symbols: usize, _: u32, sorted: &mut [u8; SORTED]) -> [u16; 16] {
-            sort_by_words(weights, symbols, sorted)
-        }
-    }
+    impl TreeIsa for Words {}
 
     fn read_tree(src: &[u8], table: &mut [u16]) -> Result<Tree, Flaw> {
         // SAFETY: `Words` needs no instruction set (I).

@@ -4,7 +4,7 @@ use super::lz4::Portable;
 use crate::kernel::bits::mask;
 use crate::kernel::table::instantiate_zstd_decoder;
 use crate::kernel::zstd_seq_decode::{SeqIsa, read_the_output_back, repeats_as_numbers};
-use crate::kernel::zstd_tree::{SORTED, TreeIsa, sort_by_words, total_of_words};
+use crate::kernel::zstd_tree::TreeIsa;
 
 impl SeqIsa for Portable {
     read_the_output_back!();
@@ -16,15 +16,6 @@ impl SeqIsa for Portable {
     }
 }
 
-impl TreeIsa for Portable {
-    #[inline(always)]
-    unsafe fn total(weights: &[u8; 256]) -> Option<u32> {
-        total_of_words(weights)
-    }
-    #[inline(always)]
-    unsafe fn sort(weights: &[u8; 256], symbols: usize, _: u32, sorted: &mut [u8; SORTED]) -> [u16; 16] {
-        sort_by_words(weights, symbols, sorted)
-    }
-}
+impl TreeIsa for Portable {}
 
 instantiate_zstd_decoder!(Portable, []);

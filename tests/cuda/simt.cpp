@@ -11,6 +11,8 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #define SIMT_ASAN 1
+// A launch that ends with a fault leaves the strings of that.
+extern "C" const char *__asan_default_options() { return "detect_leaks=0"; }
 #else
 #define SIMT_ASAN 0
 #endif
@@ -86,7 +88,7 @@ static constexpr size_t SAVED = 20, RETURN = 11;
 #endif
 
 // ---- state -------------------------------------------------------------------------------------------------------------
-static constexpr size_t STACK = 256 * 1024, GUARD = 4096;
+static constexpr size_t GUARD = 4096;
 
 struct Dropped {
     std::string file;
@@ -106,23 +108,19 @@ unsigned lane_count;
 const char *kernel_name = "";
 static std::vector<char *> stacks;
 static void *scheduler_sp;
-// Of the program itself, where kernels may read.
-static constexpr unsigned MOST_LANES = 1024;
-static Index indexes[MOST_LANES];
+Index indexes[MOST_LANES];
 static uint64_t seed_given, random_state;
 static uint8_t orders[64][32];
-static const uint8_t *order = orders[0];
 static void (*body)(void **);
 static void **arguments;
 static std::string error_text;
 static unsigned long meetings;
+unsigned long most_steps = 4'000'000'000;
 static unsigned at_barrier, done_count;
 static std::vector<Site> sites;
 static std::vector<Dropped> dropped;
 static Kernel *kernels;
 
-// A kernel that meets more often than this does not end.
-static constexpr unsigned long MOST_MEETINGS = 400'000'000;
 
 const Index *index_now;
 uint3 block_now;
@@ -165,24 +163,26 @@ static void go(Lane *from, Lane *to, bool last = false) {
 #endif
 }
 
-// The next lane that can run, in the order of now: first of this warp, then of the others.
+// The next lane that can run, in the order of its warp: first of this warp, then of the others.
 static Lane *next_lane() {
     const unsigned count = unsigned(warps.size());
-    unsigned first = now ? now->warp : 0;
+    unsigned index = now ? now->warp : 0;
     for (unsigned i = 0; i < count; i++) {
-        Warp &warp = warps[(first + i) % count];
-        if (!warp.ready)
-            continue;
-        for (unsigned k = 0; k < 32; k++) {
-            unsigned lane = order[k];
+        Warp &warp = warps[index];
+        while (warp.ready) {
+            const unsigned lane = warp.order[warp.turn++ % 32];
             if (warp.ready >> lane & 1)
                 return &lanes[warp.first + lane];
         }
+        index = index + 1 == count ? 0 : index + 1;
     }
     return nullptr;
 }
 
-static void shuffle() { order = orders[random_next() >> 58]; }
+static void shuffle(Warp &warp) {
+    warp.order = orders[random_next() >> 58];
+    warp.turn = 0;
+}
 
 [[noreturn]] static void stop() {
     go(now, nullptr, true);
@@ -303,7 +303,8 @@ static Site &site_of(const Place &place) {
 }
 
 bool same(const Place &a, const Place &b) {
-    return a.line() == b.line() && a.column() == b.column() && !strcmp(a.file_name(), b.file_name());
+    return a.line() == b.line() && a.column() == b.column() &&
+           (a.file_name() == b.file_name() || !strcmp(a.file_name(), b.file_name()));
 }
 
 static void wake(Lane &lane) {
@@ -318,7 +319,8 @@ void release_block() {
             lane.epoch++;
             wake(lane);
         }
-    shuffle();
+    for (Warp &warp : warps)
+        shuffle(warp);
 }
 
 static void finish_shuffle(Warp &warp, uint32_t mask, Op op) {
@@ -386,13 +388,38 @@ static void finish(Warp &warp, uint32_t mask, Op op) {
     for (uint32_t rest = mask; rest; rest &= rest - 1)
         first[__builtin_ctz(rest)].waiting = false;
     warp.ready |= mask;
-    shuffle();
+    shuffle(warp);
+}
+
+// Adds a lane to those that it waits for.
+static void join(Warp &warp, Lane &self) {
+    const uint32_t bit = 1u << self.lane;
+    for (unsigned i = 0; i < warp.group_count; i++) {
+        Group &group = warp.groups[i];
+        if (group.mask == self.mask && group.op == self.op && same(group.place, self.place)) {
+            group.here |= bit;
+            if (group.here == group.mask) {
+                group = warp.groups[--warp.group_count];
+                finish(warp, self.mask, self.op);
+            }
+            return;
+        }
+    }
+    for (unsigned i = 0; i < warp.group_count; i++) {
+        const Group &group = warp.groups[i];
+        if ((group.here & self.mask) && (group.mask & bit))
+            fail(text("%s(%08x) at %s, but %s", name_of(self.op), self.mask, where(self.place).c_str(),
+                      describe(lanes[warp.first + __builtin_ctz(group.here & self.mask)]).c_str()));
+    }
+    if (self.mask == bit)
+        return finish(warp, bit, self.op);
+    warp.groups[warp.group_count++] = {self.op, self.mask, bit, self.place};
 }
 
 uint64_t meet(Op op, uint32_t mask, uint64_t value, uint32_t argument, Place place) {
     Lane &self = *now;
     Warp &warp = warps[self.warp];
-    if (++meetings > MOST_MEETINGS)
+    if (++meetings > most_steps)
         fail("the kernel does not end");
     if (op == Op::SyncWarp || op == Op::SyncThreads) {
         Site &site = site_of(place);
@@ -419,17 +446,7 @@ uint64_t meet(Op op, uint32_t mask, uint64_t value, uint32_t argument, Place pla
         if (warp.done & mask || mask & ~warp.all)
             fail(text("the mask %08x of %s at %s names lanes that have returned (%08x)", mask, name_of(op), where(place).c_str(),
                       mask & (warp.done | ~warp.all)));
-        bool complete = true;
-        for (uint32_t rest = mask; rest; rest &= rest - 1) {
-            const Lane &other = lanes[warp.first + __builtin_ctz(rest)];
-            if (!other.waiting) {
-                complete = false;
-            } else if (other.op != op || other.mask != mask || !same(other.place, place)) {
-                fail(text("%s(%08x) at %s, but %s", name_of(op), mask, where(place).c_str(), describe(other).c_str()));
-            }
-        }
-        if (complete)
-            finish(warp, mask, op);
+        join(warp, self);
     }
     yield(false);
     return self.result;
@@ -471,11 +488,12 @@ static void start_block(unsigned threads) {
         warp.all |= 1u << lane.lane;
         warp.ready = warp.all;
     }
-    for (unsigned i = 0; i < warps.size(); i++)
+    for (unsigned i = 0; i < warps.size(); i++) {
         warps[i].first = 32 * i;
+        shuffle(warps[i]);
+    }
     start_block_memory();
     now = nullptr;
-    shuffle();
     go(nullptr, next_lane());
 }
 
@@ -532,6 +550,8 @@ int simt_launch(const char *name, unsigned gx, unsigned bx, unsigned shared_byte
 const char *simt_error(void) { return simt::error_text.c_str(); }
 
 void simt_seed(unsigned long seed) { simt::seed_given = seed; }
+
+void simt_limit(unsigned long steps) { simt::most_steps = steps; }
 
 int simt_site(unsigned index, struct simt_barrier *out) {
     if (index >= simt::sites.size())

@@ -31,8 +31,8 @@
 #define __restrict__ __restrict
 #endif
 
-// Shared memory is a section of its own, with 64 bytes between variables that no kernel may touch (simt.cpp finds them by
-// their content of the section "simt_pads", which lists them).
+// Shared memory is a section of its own, with 64 bytes before each declaration that no kernel may touch (simt_memory.cpp finds
+// them in the section "simt_pads").
 #define SIMT_IN_SHARED __attribute__((used, section("simt_shared")))
 #define SIMT_JOIN2(a, b) a##b
 #define SIMT_JOIN(a, b) SIMT_JOIN2(a, b)

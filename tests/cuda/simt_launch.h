@@ -22,6 +22,9 @@ const char *simt_error(void);
 // Chooses the order in which lanes run, and what fresh shared memory holds.
 void simt_seed(unsigned long seed);
 
+// How many collectives, and how many checked accesses, a launch may do: a kernel that does more is taken not to end.
+void simt_limit(unsigned long steps);
+
 // Whether this build checks every access to memory (SIMT_CHECK).
 int simt_checks(void);
 

@@ -25,15 +25,34 @@ struct Lane {
     uint32_t known[32];
 };
 
+// Lanes that wait for each other.
+struct Group {
+    Op op;
+    uint32_t mask, here;
+    Place place;
+};
+
 struct Warp {
     unsigned first;
     uint32_t all, ready, done, stamps;
+    // The order in which its lanes run, and how far that has come.
+    const uint8_t *order;
+    unsigned turn;
+    // In use are the first so many; lanes in different masks, or those that a mistake will be found with.
+    unsigned group_count;
+    Group groups[32];
 };
 
+// Bytes of a lane's stack.
+static constexpr size_t STACK = 256 * 1024;
+static constexpr unsigned MOST_LANES = 1024;
+
+extern Index indexes[MOST_LANES];
 extern Lane *now;
 extern std::vector<Lane> lanes;
 extern std::vector<Warp> warps;
 extern unsigned lane_count;
+extern unsigned long most_steps;
 
 std::string text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void fail(const std::string &what);

@@ -27,7 +27,7 @@ extern unsigned char *const __stop_simt_pads[] __attribute__((weak, visibility("
 
 namespace simt {
 
-static constexpr size_t STACK = 256 * 1024, PAD = 64;
+static constexpr size_t PAD = 64;
 
 // Where an access came from, as an offset into the program; 0 = nowhere.
 using Code = uint32_t;
@@ -58,9 +58,6 @@ static size_t region_last;
 static std::vector<Cell> shared_cells;
 static uint32_t blocks, launches;
 static unsigned long accesses;
-
-// A kernel that touches memory more often than this does not end.
-static constexpr unsigned long MOST_ACCESSES = 4'000'000'000;
 
 static uint32_t warp_now() { return block_now.x * unsigned(warps.size()) + now->warp; }
 static uint32_t lane_now() { return block_now.x * lane_count + now->id; }
@@ -233,35 +230,36 @@ static void write_cell(Cell &cell, uint32_t launch, uintptr_t at, size_t bytes, 
     cell.code = code;
 }
 
-// Whether a lane may read these bytes without anyone having given them: its own stack, and the program's constants.
-static bool of_program(uintptr_t at, size_t bytes, bool write) {
-    static std::vector<std::pair<uintptr_t, uintptr_t>> parts = [] {
+// Whether these bytes are constants of the program, or what threadIdx and the like are made of.
+static bool of_program(uintptr_t at, size_t bytes) {
+    static const auto parts = [] {
         std::vector<std::pair<uintptr_t, uintptr_t>> found;
+        auto add = [&](const auto &variable) {
+            const auto start = reinterpret_cast<uintptr_t>(&variable);
+            found.push_back({start, start + sizeof variable});
+        };
+        add(indexes);
+        add(index_now);
+        add(block_now);
+        add(block_size);
+        add(grid_size);
         dl_iterate_phdr(
-            [](dl_phdr_info *info, size_t, void *data) {
-                if (info->dlpi_addr != program_start() && info->dlpi_addr + info->dlpi_phdr[0].p_vaddr != program_start()) {
-                    bool here = false;
-                    for (int i = 0; i < info->dlpi_phnum; i++) {
-                        const auto &p = info->dlpi_phdr[i];
-                        here |= p.p_type == PT_LOAD && info->dlpi_addr + p.p_vaddr == program_start();
-                    }
-                    if (!here)
-                        return 0;
+            [](dl_phdr_info *info, size_t, void *to) {
+                const auto end = info->dlpi_phdr + info->dlpi_phnum;
+                bool here = false;
+                for (auto part = info->dlpi_phdr; part < end; part++)
+                    here |= part->p_type == PT_LOAD && program_start() - info->dlpi_addr - part->p_vaddr < part->p_memsz;
+                for (auto part = info->dlpi_phdr; here && part < end; part++) {
+                    const uintptr_t start = info->dlpi_addr + part->p_vaddr;
+                    if (part->p_type == PT_GNU_RELRO || (part->p_type == PT_LOAD && !(part->p_flags & PF_W)))
+                        static_cast<decltype(found) *>(to)->push_back({start, start + part->p_memsz});
                 }
-                for (int i = 0; i < info->dlpi_phnum; i++) {
-                    const auto &p = info->dlpi_phdr[i];
-                    if (p.p_type == PT_LOAD)
-                        static_cast<decltype(found) *>(data)->push_back(
-                            {info->dlpi_addr + p.p_vaddr, info->dlpi_addr + p.p_vaddr + p.p_memsz});
-                }
-                return 1;
+                return int(here);
             },
             &found);
         return found;
     }();
-    if (write)
-        return false;
-    for (auto [start, end] : parts)
+    for (const auto &[start, end] : parts)
         if (at >= start && at < end && end - at >= bytes)
             return true;
     return false;
@@ -271,7 +269,7 @@ static void access(uintptr_t at, size_t bytes, bool read, bool write, bool atomi
     // Before main and outside kernels this is a constructor of the kernels' file.
     if (!now || !bytes)
         return;
-    if (++accesses > MOST_ACCESSES)
+    if (++accesses > most_steps)
         return fail("the kernel does not end");
     const uintptr_t stack = reinterpret_cast<uintptr_t>(now->stack);
     if (at - stack < STACK && STACK - (at - stack) >= bytes)
@@ -311,7 +309,7 @@ static void access(uintptr_t at, size_t bytes, bool read, bool write, bool atomi
         }
         return;
     }
-    if (of_program(at, bytes, write) || regions.empty())
+    if ((!write && of_program(at, bytes)) || regions.empty())
         return;
     report(write ? "write outside all regions" : "read outside all regions", at, bytes, code);
 }
@@ -347,7 +345,7 @@ void start_launch_memory() {
     launches++;
     accesses = 0;
     program_start();
-    of_program(0, 1, false);
+    of_program(0, 1);
 }
 
 void start_block_memory() {

@@ -47,6 +47,9 @@ DEVICE u32 page_id() { return blockIdx.x * WARPS + warp_id(); }
 // Bits below bit n, which is 31 at most.
 DEVICE u32 bits_below(u32 n) { return (1u << n) - 1; }
 
+// A condition that is the same for all lanes, made known as such: the compiler then expects no divergence behind it.
+DEVICE bool uniform(bool condition) { return __any_sync(ALL, condition); }
+
 // Sum of `value` over the lanes before this one.
 DEVICE u32 sum_before(u32 value) {
     u32 sum = value;

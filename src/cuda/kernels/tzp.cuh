@@ -276,7 +276,7 @@ DEVICE void load_chunk(const Encoder &s, u32 chunk, uint4 (&to)[2]) {
 // not shorter, and the page is left then.
 DEVICE u32 write_block(Encoder &s, const u8 *chosen) {
     const u32 lane = lane_id();
-    u32 places[PIECES], nibbles[PIECES], literals[PIECES], counts[PIECES], has_codes[PIECES], new_offset[PIECES];
+    u32 nibbles[PIECES], literals[PIECES], counts[PIECES], has_codes[PIECES], new_offset[PIECES];
 #pragma unroll
     for (u32 piece = 0; piece < PIECES; piece++) {
         const u32 chunk = LANES * piece + lane;
@@ -291,7 +291,6 @@ DEVICE u32 write_block(Encoder &s, const u8 *chosen) {
             codes |= static_cast<u32>(NIBBLES.of[equal_bytes(here[i], predicted)]) << 4 * i;
         }
         const u32 before = chunk == 0 ? ZERO : chosen[chunk - 1];
-        places[piece] = place;
         nibbles[piece] = codes;
         literals[piece] = ~kept_bytes(codes);
         counts[piece] = __popc(literals[piece]);
@@ -340,7 +339,7 @@ DEVICE u32 write_block(Encoder &s, const u8 *chosen) {
             code[1] = static_cast<u8>(nibbles[piece] >> 8);
         }
         if (new_offset[piece] >> lane & 1)
-            offsets[__popc(new_offset[piece] & below)] = static_cast<u8>(ZERO - places[piece]);
+            offsets[__popc(new_offset[piece] & below)] = static_cast<u8>(ZERO - chosen[LANES * piece + lane]);
         codes += 2 * __popc(has_codes[piece]);
         offsets += __popc(new_offset[piece]);
     }
@@ -397,7 +396,7 @@ DEVICE bool decompress(Decoder &s, const uint4 *object, u32 length, uint4 *to) {
     const u32 lane = lane_id();
     const u8 *bytes = reinterpret_cast<const u8 *>(object);
     const u32 *words = reinterpret_cast<const u32 *>(object);
-    if (length < 1 + FLAGS) return false;
+    if (uniform(length < 1 + FLAGS)) return false;
     u32 flags[2 * PIECES];
     {
         const u32 at = length - FLAGS;
@@ -416,7 +415,7 @@ DEVICE bool decompress(Decoder &s, const uint4 *object, u32 length, uint4 *to) {
         coded += __popc(flags[piece]);
         moved += __popc(flags[PIECES + piece]);
     }
-    if (length < 1 + 2 * coded + moved + FLAGS || (flags[PIECES] & 1) != 0) return false;
+    if (uniform(length < 1 + 2 * coded + moved + FLAGS || (flags[PIECES] & 1) != 0)) return false;
     const u32 literal_count = length - 1 - 2 * coded - moved - FLAGS;
 
     u32 literals[PIECES], offsets[PIECES], counts[PIECES];
@@ -443,7 +442,7 @@ DEVICE bool decompress(Decoder &s, const uint4 *object, u32 length, uint4 *to) {
         earlier += __popc(new_offset);
     }
     const Sums at = number(counts);
-    if (__ballot_sync(ALL, beyond) != 0 || at.total != literal_count) return false;
+    if (uniform(at.total != literal_count) || __any_sync(ALL, beyond)) return false;
 
     // The literals, and zeros where the prediction is kept: nothing waits for anything.
 #pragma unroll

@@ -1,6 +1,6 @@
 // The kernels: pages to page objects (docs/FORMAT.md) and back, a warp for each.
 //
-// pages      `count` pages, one behind the other, aligned to 16 bytes
+// pages      `count` pages, one behind the other, aligned to 16 bytes; fewer than 2^20, for offsets are 32 bits
 // objects    aligned to 16 bytes. Compressing: room for `count` pages; each object goes to a multiple of 16, in any order.
 //            Decompressing: `bytes` bytes, and what is missing to a multiple of 16 may be read as well.
 // table      for each page the offset of its object, a multiple of 16, and its length. Length 4096: the page itself, which
@@ -46,24 +46,26 @@ extern "C" __global__ void __launch_bounds__(LANES *WARPS, BLOCKS)
     if (page_id() >= count) return;
     const u32 offset = table[2 * page_id()], length = table[2 * page_id() + 1];
     uint4 *page = reinterpret_cast<uint4 *>(pages) + STEPS * page_id();
-    bool valid = offset % 16 == 0 && length != 0 && length <= PAGE && offset <= bytes && length <= bytes - offset;
+    bool valid = uniform(offset % 16 == 0 && length != 0 && length <= PAGE && offset <= bytes && length <= bytes - offset);
     if (valid) {
         const uint4 *from = reinterpret_cast<const uint4 *>(objects + offset);
         const uint4 head = from[0];
         const u32 tag = head.x & 0xFF;
-        if (length == PAGE) {
+        if (uniform(length == PAGE)) {
             store_page(from, page);
-        } else if (tag == SAME_BYTE && length == SAME_BYTE_LEN) {
+        } else if (uniform(tag == SAME_BYTE && length == SAME_BYTE_LEN)) {
             fill_page((head.x >> 8 & 0xFF) * 0x0101010101010101ull, page);
-        } else if (tag == SAME_WORD && length == SAME_WORD_LEN) {
+        } else if (uniform(tag == SAME_WORD && length == SAME_WORD_LEN)) {
             const u32 low = __funnelshift_r(head.x, head.y, 8), high = __funnelshift_r(head.y, head.z, 8);
             fill_page(static_cast<u64>(high) << 32 | low, page);
-        } else if (tag == TZP || tag == LZ4) {
+        } else if (uniform(tag == TZP || tag == LZ4)) {
             uint4 *object = staged[warp_id()], *to = restored[warp_id()];
             for (u32 step = lane_id(); step < (length + 15) / 16; step += LANES) object[step] = from[step];
             WARP_BARRIER();
-            valid = tag == TZP ? tzp::decompress(decoders[warp_id()], object, length, to)
-                               : lz4::decode(reinterpret_cast<const u8 *>(object), 1, length, reinterpret_cast<u8 *>(to));
+            if (uniform(tag == TZP))
+                valid = tzp::decompress(decoders[warp_id()], object, length, to);
+            else
+                valid = lz4::decode(reinterpret_cast<const u8 *>(object), 1, length, reinterpret_cast<u8 *>(to));
             WARP_BARRIER();
             if (valid) store_page(to, page);
         } else {

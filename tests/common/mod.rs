@@ -5,6 +5,7 @@ pub mod corpus;
 pub mod guarded;
 pub mod reference;
 pub mod stack;
+pub mod stand_in;
 
 use core::ffi::CStr;
 use core::ops::RangeInclusive;

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::Command;
 
-use common::stand_in::{Answer, StandIn, load_library};
+use common::stand_in::{Answer, Kernels, StandIn, compile as compile_stand_in, load_library};
 use common::{Random, corpus};
 use tzram::cuda_testing::{Device, Fault, Op, SYMBOLS, Work, open};
 use tzram::{Error, PageAlgorithm, PageCompressor};
@@ -103,39 +103,115 @@ fn assert_clean(stand_in: &StandIn, what: &str) {
     assert_eq!((stand_in.get("live"), stand_in.get("misuse"), stand_in.get("depth")), (0, 0, 0), "{what}");
 }
 
+/// What the device makes of pages; itself a page where that is to be stored raw.
+fn compress(device: &mut dyn Device, pages: &[Vec<u8>], batch: usize) -> Vec<Vec<u8>> {
+    let mut results = Results::new();
+    run(device, Op::Compress, pages, batch, &mut results).expect("no fault");
+    assert_eq!(results.len(), pages.len());
+    let objects = pages.iter().zip(results);
+    objects.map(|(page, object)| object.expect("compression does not fail").unwrap_or_else(|| page.clone())).collect()
+}
+
+/// Pages to objects that the CPU reads, and objects of device and CPU to pages again.
+fn there_and_back(work: Work, pages: &[Vec<u8>], batch: usize) {
+    let mut cpu = PageCompressor::new();
+    let mut device = open(0, work, 64).expect("a device");
+    assert_eq!((device.batch_pages(), device.slots() >= 2), (64, true));
+    let objects = compress(&mut *device, pages, batch);
+    for (page, object) in pages.iter().zip(&objects) {
+        assert_eq!(&cpu.decompress_page(object).expect("an object"), page);
+    }
+    let codec = if matches!(work, Work::Lz4) { 3 } else { 5 };
+    assert!(objects.iter().filter(|object| object.len() < 4096 && object[0] == codec).count() > pages.len() / 2);
+    assert!(objects.iter().any(|object| object.len() == 4096), "one page is stored raw");
+
+    for objects in [&objects, &objects_of(pages)] {
+        let mut results = Results::new();
+        run(&mut *device, Op::Decompress, objects, batch, &mut results).expect("no fault");
+        assert_eq!(results.len(), pages.len());
+        for (page, result) in pages.iter().zip(results) {
+            assert_eq!(result.expect("an object").as_ref(), Some(page));
+        }
+    }
+}
+
 #[test]
 fn pages_become_objects_that_the_cpu_reads_and_come_back() {
     let Some(stand_in) = StandIn::take() else { return };
-    let pages = pages(29);
-    let mut cpu = PageCompressor::new();
     for (work, batch) in WORKS.into_iter().zip([64, 7]) {
-        let mut device = open(0, work, 64).expect("the stand-in");
-        assert_eq!((device.batch_pages(), device.slots() >= 2), (64, true));
-        let mut results = Results::new();
-        run(&mut *device, Op::Compress, &pages, batch, &mut results).expect("no fault");
-        let objects: Vec<Vec<u8>> = pages
-            .iter()
-            .zip(results)
-            .map(|(page, object)| object.expect("compression does not fail").unwrap_or_else(|| page.clone()))
-            .collect();
-        assert_eq!(objects.len(), pages.len());
-        for (page, object) in pages.iter().zip(&objects) {
-            assert_eq!(&cpu.decompress_page(object).expect("an object"), page);
-        }
-        let codec = if matches!(work, Work::Lz4) { 3 } else { 5 };
-        assert!(objects.iter().filter(|object| object.len() < 4096 && object[0] == codec).count() > pages.len() / 2);
-        assert!(objects.iter().any(|object| object.len() == 4096), "one page is stored raw");
-
-        for objects in [&objects, &objects_of(&pages)] {
-            let mut results = Results::new();
-            run(&mut *device, Op::Decompress, objects, batch, &mut results).expect("no fault");
-            assert_eq!(results.len(), pages.len());
-            for (page, result) in pages.iter().zip(results) {
-                assert_eq!(result.expect("an object").as_ref(), Some(page));
-            }
-        }
-        drop(device);
+        there_and_back(work, &pages(53), batch);
         assert_clean(&stand_in, "after the batches");
+    }
+}
+
+/// The same with the kernels that a device runs, here by the CPU (tests/cuda/simt.h).
+#[test]
+fn the_kernels_of_the_library_do_the_same() {
+    if std::env::var_os("TZRAM_TEST_DRIVER").is_some() {
+        return;
+    }
+    let Some(driver) = compile_stand_in(Kernels::Shim) else {
+        println!("SKIPPED cuda-stand-in: no C++ compiler");
+        return;
+    };
+    for name in [
+        "pages_become_objects_that_the_cpu_reads_and_come_back",
+        "damage_is_told_object_by_object",
+        "slots_are_under_way_together_and_nothing_is_allocated_for_a_batch",
+        "a_device_goes_from_thread_to_thread",
+    ] {
+        in_a_process_with(name, driver.to_str().expect("a path"));
+    }
+}
+
+/// The driver and the device of the machine, where there are any.
+#[test]
+fn a_device_of_this_machine_does_the_same() {
+    if std::env::var_os("TZRAM_TEST_DRIVER").is_none() {
+        return in_a_process_with("a_device_of_this_machine_does_the_same", "");
+    }
+    if open(0, WORKS[0], 1).err() == Some(Error::NoDevice) {
+        println!("SKIPPED cuda-device: this machine has no CUDA device");
+        return;
+    }
+    let pages = pages(1);
+    let on_the_cpu = |algorithm, level| -> Vec<Vec<u8>> {
+        let mut cpu = PageCompressor::builder().algorithm(algorithm).level(level).build().expect("a compressor");
+        pages.iter().map(|page| cpu.compress_page(page).expect("an object").data).collect()
+    };
+    for level in 1..=4 {
+        let mut device = open(0, Work::Tzp { level }, 1024).expect("a device");
+        let objects = compress(&mut *device, &pages, 1024);
+        let expected = on_the_cpu(PageAlgorithm::Tzp, level as i32);
+        let differing = objects.iter().zip(&expected).filter(|(object, expected)| object != expected).count();
+        assert_eq!(differing, 0, "of {} objects at level {level}", pages.len());
+    }
+    let bytes = |objects: &[Vec<u8>]| objects.iter().map(Vec::len).sum::<usize>();
+    let mut device = open(0, Work::Lz4, 1024).expect("a device");
+    let (lz4, expected) = (compress(&mut *device, &pages, 1024), on_the_cpu(PageAlgorithm::Lz4, 1));
+    assert!(bytes(&lz4) * 100 <= bytes(&expected) * 102, "{} and {}", bytes(&lz4), bytes(&expected));
+    for work in WORKS {
+        there_and_back(work, &pages, 64);
+    }
+
+    // Damaged objects: the verdict of the CPU, and its page. Tags stay, since Zstandard and dictionaries are for the CPU alone.
+    let mut random = Random::new(11);
+    let mut objects = objects_of(&pages);
+    for object in objects.iter_mut().filter(|object| object.len() < 4096) {
+        match random.below(4) {
+            0 => object.truncate(2 + random.below(object.len() - 1)),
+            1 => object.push(random.next() as u8),
+            _ => {}
+        }
+        for _ in 0..random.below(3) {
+            let at = 1 + random.below(object.len() - 1);
+            object[at] ^= 1 << random.below(8);
+        }
+    }
+    let (mut results, mut cpu) = (Results::new(), PageCompressor::new());
+    run(&mut *device, Op::Decompress, &objects, 1024, &mut results).expect("damage is no fault");
+    for (object, result) in objects.iter().zip(results) {
+        assert_eq!(result, cpu.decompress_page(object).map(Some));
     }
 }
 

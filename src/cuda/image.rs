@@ -1,8 +1,8 @@
 //! The kernels as the driver takes them: machine code for the devices known when they were compiled, and PTX, which the driver
 //! translates, for every other. `tools/make-cubins` makes them from `kernels/tzram.cu`.
 
-/// Threads of a block: 4 warps, each with a page of its own. `WARPS` of `kernels/tzram.cu` is the same number.
-pub(super) const WARPS: usize = 4;
+/// Warps of a block, each with a page of its own: the number of this name in `kernels/common.cuh`, which tests compare.
+pub(super) const WARPS: usize = 2;
 
 /// An image where the driver wants one: PTX it reads as text, an ELF file it may map.
 #[repr(C, align(64))]

@@ -19,10 +19,16 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Returns the stand-in, as new. Where there is no C++ compiler, says that the test is skipped.
+    /// Returns the stand-in, as new: with plain kernels, or the file that `TZRAM_TEST_DRIVER` names. Where there is no C++ compiler, says that the test is skipped.
     pub fn take() -> Option<MutexGuard<'static, StandIn>> {
         static STAND_IN: OnceLock<Option<Mutex<StandIn>>> = OnceLock::new();
-        let Some(stand_in) = STAND_IN.get_or_init(|| compile().map(|file| Mutex::new(StandIn::load(&file)))) else {
+        let Some(stand_in) = STAND_IN.get_or_init(|| {
+            let file = match std::env::var_os("TZRAM_TEST_DRIVER") {
+                Some(file) => Some(PathBuf::from(file)),
+                None => compile(Kernels::Plain),
+            };
+            file.map(|file| Mutex::new(StandIn::load(&file)))
+        }) else {
             println!("SKIPPED cuda-stand-in: no C++ compiler");
             return None;
         };
@@ -113,23 +119,37 @@ fn text(name: &str) -> CString {
     CString::new(name).expect("a name")
 }
 
+/// What runs when a kernel is launched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kernels {
+    /// Plain loops that do the same.
+    Plain,
+    /// The kernels of the library, through the SIMT shim.
+    Shim,
+}
+
 /// Compiles the stand-in and returns its file; `None` if there is no compiler.
-fn compile() -> Option<PathBuf> {
+pub fn compile(kernels: Kernels) -> Option<PathBuf> {
     let compiler = std::env::var_os("CXX").unwrap_or_else(|| OsString::from("c++"));
     Command::new(&compiler).arg("--version").output().ok()?;
+    let (name, file, shim) = match kernels {
+        Kernels::Plain => ("plain", "plain_kernels.cpp", "0"),
+        Kernels::Shim => ("shim", "kernels.cu", "1"),
+    };
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuda");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stand-in");
-    std::fs::create_dir_all(&folder).expect("a folder for the stand-in");
-    // Renamed when it is whole, since another process may be at it.
-    let (file, whole) = (folder.join(format!("{}", std::process::id())), folder.join("libcuda.so"));
-    let output = Command::new(compiler)
-        .args(["-std=c++20", "-O2", "-g", "-fPIC", "-shared", "-pthread", "-Wall", "-Wextra", "-Werror"])
-        .args(["-Wl,-soname,libcuda.so", "-o"])
-        .arg(&file)
-        .args(["libcuda.cpp", "plain_kernels.cpp"].map(|name| source.join(name)))
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stand-in").join(name);
+    // Moved when it is whole, since another process may use the one there is.
+    let (begun, whole) = (folder.join(std::process::id().to_string()), folder.join("libcuda.so"));
+    std::fs::create_dir_all(&begun).expect("a folder for the stand-in");
+    let output = Command::new(source.join("build"))
+        .env("SIMT_SHIM", shim)
+        .arg("fast")
+        .arg(begun.join("libcuda.so"))
+        .args([source.join("libcuda.cpp"), source.join(file)])
         .output()
-        .expect("a compiler that was there");
+        .expect("tests/cuda/build");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    std::fs::rename(&file, &whole).expect("a file that was compiled");
+    std::fs::rename(begun.join("libcuda.so"), &whole).expect("the file just built");
+    std::fs::remove_dir(&begun).expect("an empty folder");
     Some(whole)
 }

@@ -5,7 +5,7 @@
 // need pinned memory, whose bytes must stay as they were until the copy is done; every call needs a current context. A breach
 // is counted as "misuse" and said on stderr.
 //
-// Kernels are run by simt_launch(), which another file of this folder brings. Tests steer all this with the functions at the end.
+// Kernels are run by simt_launch(): those of src/cuda through the shim (kernels.cu), or plain_kernels.cpp. Tests steer all this with the functions at the end.
 
 #include <sys/mman.h>
 
@@ -22,8 +22,10 @@
 #include <string>
 #include <vector>
 
-extern "C" int simt_launch(const char *name, unsigned gx, unsigned bx, unsigned shared_bytes, void **params);
-extern "C" int simt_has_kernel(const char *name);
+#include "simt_launch.h"
+
+// Threads of a block that the kernels are written for; 0: any.
+extern "C" const unsigned tzram_block_threads;
 
 namespace {
 
@@ -238,7 +240,10 @@ struct Launch {
         }
         std::vector<void *> pointers;
         for (uint64_t &parameter : parameters) pointers.push_back(&parameter);
-        if (simt_launch(name.c_str(), grid, block, 0, pointers.data())) return LAUNCH_FAILED;
+        if (simt_launch(name.c_str(), grid, block, 0, pointers.data())) {
+            std::fprintf(stderr, "stand-in: %s: %s\n", name.c_str(), simt_error());
+            return LAUNCH_FAILED;
+        }
         bool compress = name != "tzram_decompress";
         uint32_t *table = reinterpret_cast<uint32_t *>(parameters[4]), *last = reinterpret_cast<uint32_t *>(parameters[5]);
         for (const Nonsense &n : nonsense) {
@@ -526,7 +531,7 @@ int cuLaunchKernel(Function *function, unsigned gx, unsigned gy, unsigned gz, un
     CALL(true);
     auto known = PARAMETERS.find(function->name);
     if (known == PARAMETERS.end() || gx == 0 || gy != 1 || gz != 1 || bx == 0 || bx > 1024 || by != 1 || bz != 1 || shared_bytes ||
-        extra) {
+        extra || (tzram_block_threads && bx != tzram_block_threads)) {
         misuse("%s: bad arguments", __func__);
         return INVALID_VALUE;
     }

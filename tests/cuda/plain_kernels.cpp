@@ -5,6 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "simt_launch.h"
+
 namespace {
 
 constexpr unsigned PAGE = 4096;
@@ -216,6 +218,13 @@ void decompress(void **params) {
 }
 
 } // namespace
+
+extern "C" const unsigned tzram_block_threads;
+const unsigned tzram_block_threads = 0;
+
+extern "C" const char *simt_error(void) {
+    return "the grid does not cover the pages";
+}
 
 extern "C" int simt_has_kernel(const char *name) {
     return !std::strcmp(name, "tzram_compress_tzp") || !std::strcmp(name, "tzram_compress_lz4") ||

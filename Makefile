@@ -37,7 +37,7 @@ libs_private = $(filter-out -lgcc_s -lc,$(shell cat $(NATIVE_LIBS)))
 SCAN_SOURCES := $(wildcard examples/tzram_scan/*.c)
 SCAN_HEADERS := $(wildcard examples/tzram_scan/*.h)
 
-TESTS  := test-rust test-rust-without-libzstd test-boundary test-c test-readme
+TESTS  := test-rust test-rust-without-libzstd test-boundary test-cuda test-c test-readme
 CHECKS := check-fmt check-clippy check-doc check-header check-symbols check-archive check-layers check-words \
           check-footprint check-conformance check-demo check-asan
 
@@ -156,6 +156,8 @@ test-rust-without-libzstd:
 	$(CARGO) test $(CARGO_FLAGS) --no-default-features -- --show-output
 test-boundary:
 	$(CARGO) test $(CARGO_FLAGS) --features testing --test boundary
+test-cuda:
+	$(CARGO) test $(CARGO_FLAGS) --features "cuda testing" --test cuda_device -- --show-output
 test-c: all
 	c_tests/run
 test-readme: all
@@ -166,6 +168,8 @@ check-fmt:
 check-clippy:
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets --no-default-features -- -D warnings
+	$(CARGO) clippy $(CARGO_FLAGS) --all-targets --features cuda -- -D warnings
+	$(CARGO) clippy $(CARGO_FLAGS) --lib --test cuda_device --features "cuda testing" -- -D warnings
 check-doc:
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(CARGO_FLAGS) --no-deps --document-private-items
 check-header:
@@ -179,11 +183,13 @@ check-layers:
 	tools/check-layers
 check-words:
 	tools/check-words
-# The build without libzstd gets its own folder, so that build/ keeps what the caller made.
+# The other builds get their own folders, so that build/ keeps what the caller made.
 check-footprint: library
 	tools/footprint --limit 1792 $(B)/$(SOFILE)
 	$(MAKE) --no-print-directory B=$(B)/without-libzstd LIBZSTD=0 $(B)/without-libzstd/$(SOFILE)
 	tools/footprint --limit 1152 $(B)/without-libzstd/$(SOFILE)
+	$(MAKE) --no-print-directory B=$(B)/with-cuda FEATURES='$(strip $(FEATURES) cuda)' $(B)/with-cuda/$(SOFILE)
+	tools/footprint --limit 2560 $(B)/with-cuda/$(SOFILE)
 check-asan:
 	tools/check-asan
 check-conformance: all

@@ -11,6 +11,7 @@
 //! abi, api   L6  C boundary; Rust surface
 //! engine     L5  policy: page to object, driver choice, counters
 //! alg        L4  one folder per format: validation, tables, state
+//! cuda       L4  batches on a CUDA device (feature `cuda`)
 //! dispatch   L3  safe seam: a kernel table chosen once
 //! arch       L2  one folder per instruction set
 //! kernel     L1  inner loops
@@ -26,11 +27,21 @@ mod alg;
 mod api;
 mod arch;
 mod base;
+#[cfg(feature = "cuda")]
+#[allow(dead_code)]
+mod cuda;
 mod dispatch;
 mod engine;
 mod kernel;
 
 pub use api::*;
+/// What the tests of the CUDA device drive it with.
+#[cfg(all(feature = "cuda", feature = "testing"))]
+#[doc(hidden)]
+pub mod cuda_testing {
+    pub use crate::base::device::{Device, Fault, Op};
+    pub use crate::cuda::{SYMBOLS, Work, open};
+}
 #[cfg(feature = "phases")]
 #[doc(hidden)]
 pub use kernel::phases;

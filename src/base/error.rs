@@ -21,13 +21,15 @@ pub enum Error {
     NoMemory,
     /// The object needs another dictionary than the one at hand (`-ESTALE`).
     Stale,
+    /// There is no CUDA device of that number that works, or no driver for it (`-ENODEV`).
+    NoDevice,
     /// A defect in the library was caught; the handle accepts nothing but its destruction (`-ENOTRECOVERABLE`).
     Poisoned,
 }
 
 impl Error {
     /// Every variant, so that a test can walk the errno table.
-    pub const ALL: [Error; 8] = [
+    pub const ALL: [Error; 9] = [
         Error::Invalid,
         Error::NotFound,
         Error::Unsupported,
@@ -35,6 +37,7 @@ impl Error {
         Error::Corrupt,
         Error::NoMemory,
         Error::Stale,
+        Error::NoDevice,
         Error::Poisoned,
     ];
 
@@ -48,6 +51,7 @@ impl Error {
             Error::Corrupt => "compressed data is damaged",
             Error::NoMemory => "out of memory",
             Error::Stale => "object needs another dictionary",
+            Error::NoDevice => "no usable CUDA device or driver",
             Error::Poisoned => "handle is unusable after an internal error",
         }
     }

@@ -3,8 +3,10 @@
 
 pub mod corpus;
 pub mod guarded;
+pub mod hostile;
 pub mod reference;
 pub mod stack;
+pub mod stand_in;
 
 use core::ffi::CStr;
 use core::ops::RangeInclusive;

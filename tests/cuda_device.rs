@@ -300,13 +300,14 @@ fn a_device_goes_from_thread_to_thread() {
     assert_clean(&stand_in, "dropped by another thread");
 }
 
+fn panics(device: &mut dyn Device, what: &dyn Fn(&mut dyn Device)) -> bool {
+    catch_unwind(AssertUnwindSafe(|| what(device))).is_err()
+}
+
 #[test]
 fn a_slot_that_is_under_way_is_not_to_be_touched() {
     let Some(stand_in) = StandIn::take() else { return };
     let mut device = open(0, Work::Lz4, 2).expect("the stand-in");
-    let panics = |device: &mut dyn Device, what: &dyn Fn(&mut dyn Device)| {
-        catch_unwind(AssertUnwindSafe(|| what(device))).is_err()
-    };
     let page = [1u8; 4096];
     assert!(panics(&mut *device, &|device| _ = device.get(0, 0)), "nothing is done");
     device.put(0, 0, &page);
@@ -324,6 +325,28 @@ fn a_slot_that_is_under_way_is_not_to_be_touched() {
     assert!(panics(&mut *device, &|device| _ = device.get(0, 2)), "no such result");
     drop(device);
     assert_clean(&stand_in, "after panics");
+}
+
+#[test]
+fn a_slot_in_which_a_call_failed_stays_lost() {
+    let Some(stand_in) = StandIn::take() else { return };
+    // The work may be half under way: a copy that was put into the stream, the table without the objects.
+    for (symbol, nth, starts) in [("cuLaunchKernel", 1, false), ("cuEventRecord", 1, false), ("cuEventRecord", 2, true)]
+    {
+        let mut device = open(0, Work::Lz4, 2).expect("the stand-in");
+        stand_in.reset();
+        stand_in.fail(symbol, nth, 9999, false);
+        device.put(0, 0, &pages(701)[0]);
+        assert_eq!(device.start(0, Op::Compress, 1).is_ok(), starts, "{symbol} {nth}");
+        for _ in 0..2 {
+            assert!(device.wait(0).is_err() && device.is_done(0).is_err(), "{symbol} {nth}");
+        }
+        assert!(panics(&mut *device, &|device| device.put(0, 0, &[1; 4096])), "{symbol} {nth}");
+        assert!(panics(&mut *device, &|device| _ = device.get(0, 0)), "{symbol} {nth}");
+        assert!(panics(&mut *device, &|device| _ = device.start(0, Op::Compress, 1)), "{symbol} {nth}");
+        drop(device);
+        assert_clean(&stand_in, symbol);
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ static const Case cases[] = {
     {"bad_race_half_mask", "selftest.cu", true},
     {"bad_race_atomic", "race, ", true},
     {"bad_race_global", "race, write: byte", true},
-    {"bad_race_blocks", "block 0 lane 0 wrote", true, 2, 64},
+    {"bad_race_blocks", " lane 0 wrote at selftest.cu", true, 2, 64},
     {"bad_unwritten", "read before written: byte 20 of shared", true},
     {"bad_unwritten_in_block", "read before written", true, 2, 64},
     {"bad_unwritten_global", "read before written: byte 4 of region 1", true},

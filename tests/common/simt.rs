@@ -35,36 +35,25 @@ fn folder() -> PathBuf {
 ///
 /// # Panics
 /// If there is one and it refuses the sources.
-pub fn build(build: Build, name: &str, files: &[&str]) -> Option<PathBuf> {
-    let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
-    if !Command::new(&compiler).arg("--version").output().is_ok_and(|output| output.status.success()) {
-        println!("SKIPPED cuda-simt: no C++ compiler");
+pub fn build(how: Build, name: &str, files: &[&str]) -> Option<PathBuf> {
+    let script = folder().join("build");
+    let can =
+        |how: Build| Command::new(&script).args(["--can", how.mode()]).status().is_ok_and(|status| status.success());
+    if !can(Build::Fast) {
+        println!("SKIPPED cuda-simt: no C++20 compiler");
         return None;
     }
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let compile = |name: &str, files: &[PathBuf], shim: bool| {
-        let program = place.join(format!("{name}-{}-{}", build.mode(), std::process::id()));
-        let mut command = Command::new(folder().join("build"));
-        command.env("SIMT_SHIM", if shim { "1" } else { "0" }).arg(build.mode()).arg(&program).args(files);
-        let output = command.output().expect("tests/cuda/build");
-        (program, output)
-    };
-    if build == Build::Asan {
-        let empty = place.join(format!("empty-{}.cpp", std::process::id()));
-        std::fs::write(&empty, "int main() {}\n").expect("room for a file");
-        let (program, output) = compile("empty", std::slice::from_ref(&empty), false);
-        let runs = output.status.success() && Command::new(&program).status().is_ok_and(|status| status.success());
-        let _ = (std::fs::remove_file(empty), std::fs::remove_file(program));
-        if !runs {
-            println!("SKIPPED cuda-simt-asan: the C++ compiler has no sanitizers");
-            return None;
-        }
+    if !can(how) {
+        println!("SKIPPED cuda-simt-{}: the C++ compiler has no sanitizers", how.mode());
+        return None;
     }
-    let files: Vec<PathBuf> = files.iter().map(|file| folder().join(file)).collect();
-    let (program, output) = compile(name, &files, true);
+    // Another run of the tests may use the program of the last name.
+    let last = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", how.mode()));
+    let program = last.with_extension(std::process::id().to_string());
+    let mut command = Command::new(&script);
+    command.arg(how.mode()).arg(&program).args(files.iter().map(|file| folder().join(file)));
+    let output = command.output().expect("tests/cuda/build");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // Another run of the tests may use the program of this name.
-    let last = place.join(format!("{name}-{}", build.mode()));
     std::fs::rename(program, &last).expect("the same folder");
     Some(last)
 }

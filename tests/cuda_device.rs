@@ -151,7 +151,7 @@ fn the_kernels_of_the_library_do_the_same() {
         return;
     }
     let Some(driver) = compile_stand_in(Kernels::Shim) else {
-        println!("SKIPPED cuda-stand-in: no C++ compiler");
+        println!("SKIPPED cuda-stand-in: no C++20 compiler");
         return;
     };
     for name in [

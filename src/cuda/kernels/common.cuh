@@ -2,9 +2,9 @@
 //
 // NVRTC compiles this, which has no standard headers, and the tests do as host C++20, with tests/cuda/simt.h before it.
 //
-// A warp does a page. Warps of a block share nothing, each has its own part of the block's shared memory, so there are no
-// barriers of a block, and a warp without a page returns at once. What lanes of a warp exchange through shared memory is
-// ordered by WARP_BARRIER() and by nothing else: collectives exchange their operands alone.
+// A warp does a page. Warps of a block share nothing, each has its own part of the block's shared memory, so there are
+// no barriers of a block, and a warp without a page returns at once. What lanes of a warp exchange through shared
+// memory is ordered by WARP_BARRIER() and by nothing else: collectives exchange their operands alone.
 
 #ifndef TZRAM_COMMON_CUH
 #define TZRAM_COMMON_CUH
@@ -24,8 +24,8 @@ constexpr u32 LANES = 32;
 constexpr u32 ALL = 0xFFFFFFFF;
 // Warps of a block, hence pages.
 constexpr u32 WARPS = 2;
-// Blocks that a processor is to hold at least, by their registers: 64 for each thread.
-constexpr u32 BLOCKS = 16;
+// Blocks that the registers of a processor are to be enough for: 72 registers for a thread.
+constexpr u32 BLOCKS = 14;
 
 // The page object (docs/FORMAT.md).
 constexpr u32 SAME_BYTE = 1, SAME_BYTE_LEN = 2;
@@ -61,8 +61,8 @@ DEVICE u32 sum_before(u32 value) {
     return sum - value;
 }
 
-// Loads the page at `from`, aligned to 16 bytes, into shared memory, and returns whether it repeats one word, which is then
-// `word`. Its contents may be used after the next barrier.
+// Loads the page at `from`, aligned to 16 bytes, into shared memory, and returns whether it repeats one word, which is
+// then `word`. It is complete after the next barrier.
 DEVICE bool load_page(const uint4 *from, uint4 *to, u64 &word) {
     uint4 steps[STEPS / LANES];
 #pragma unroll
@@ -84,8 +84,8 @@ DEVICE void store_page(const uint4 *from, uint4 *to) {
     for (u32 i = 0; i < STEPS / LANES; i++) to[LANES * i + lane_id()] = from[LANES * i + lane_id()];
 }
 
-// Takes room for `length` bytes, at a multiple of 16, and enters both in the table: what every object but a raw page has.
-// Every object is shorter than a page, so `count` pages of room are enough.
+// Takes room for `length` bytes, at a multiple of 16, and enters both in the table: what every object but a raw page
+// has. Every object is shorter than a page, so `count` pages of room are enough.
 DEVICE u32 take_room(u32 length, u32 *table, u32 *cursor) {
     u32 offset = 0;
     if (lane_id() == 0) {

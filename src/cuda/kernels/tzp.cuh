@@ -4,9 +4,9 @@
 // stays with a place are explained; names are the same. What is done otherwise there because a processor does one chunk
 // after the other is done here as follows.
 //
-// - Looking up. A table holds for each hash the last word before the chunk before, so 28 words, seven chunks, are looked up
-//   together: what came before them is in the table, and what is among them and the chunk before them is found by comparing
-//   hashes within the warp.
+// - Looking up. A table holds for each hash the last word before the chunk before, so 28 words, seven chunks, are
+//   looked up together: what came before them is in the table, and what is among them and the chunk before them is
+//   found by comparing hashes within the warp.
 // - Counting: a lane for each chunk of a piece of 32, all candidates one after the other.
 // - Settling: a quarter of the page for each eight lanes, as there, a lane for each four bytes of its chunk.
 // - Writing: all lengths first, so that every lane knows where its bytes go; the block lies where the page was.
@@ -101,7 +101,7 @@ DEVICE Sums number(const u32 (&counts)[PIECES]) {
     return sums;
 }
 
-// ---- compression ---------------------------------------------------------------------------------------------------------
+// ---- compression ----------------------------------------------------------------------------------------------------
 
 struct __align__(16) Encoder {
     // The page, then its object.
@@ -118,8 +118,8 @@ DEVICE u32 hash(u64 word) {
     return (low * 0x9E3779B1 + high * 0x85EBCA6B) >> (32 - SLOTS_LOG);
 }
 
-// Looks every word of the chunks from 2 on up by its bytes from bit `shift` on. Chunk 1 gets the nearest place, and so does
-// chunk 0, which must not use it.
+// Looks every word of the chunks from 2 on up by its bytes from bit `shift` on. Chunk 1 gets the nearest place, and so
+// does chunk 0, which must not use it. There is a barrier before the page is read.
 DEVICE void look_up(Encoder &s, u32 shift) {
     const u32 lane = lane_id();
     const u32 nowhere = NOWHERE * 0x01010101;
@@ -149,8 +149,8 @@ DEVICE void look_up(Encoder &s, u32 shift) {
     }
 }
 
-// The parts of a chunk in an order that differs from lane to lane, so that lanes whose places are the same distance away
-// read from different banks.
+// The words of a chunk in an order that differs from lane to lane, so that lanes whose places are the same distance
+// away read from different banks.
 struct Order {
     u32 of[WORDS];
 };
@@ -166,8 +166,8 @@ DEVICE u32 count_differing(const uint2 (&here)[WORDS], const u8 *there, const Or
     return __popc(set);
 }
 
-// Compares every chunk with the places that pass number `pass` has looked up, in the first pass with zeros and the chunk
-// before it as well. `step` 2 leaves out the places of words 1 and 3.
+// Compares every chunk with the places that pass number `pass` has looked up, in the first pass with zeros and the
+// chunk before it as well. `step` 2 leaves out the places of words 1 and 3.
 DEVICE void count_alike(Encoder &s, u32 pass, u32 step) {
     const u8 *page = reinterpret_cast<const u8 *>(s.page);
     const u32 lane = lane_id();
@@ -175,7 +175,8 @@ DEVICE void count_alike(Encoder &s, u32 pass, u32 step) {
 #pragma unroll
     for (u32 i = 0; i < WORDS; i++) order.of[i] = 8 * i ^ (lane / 4 % WORDS * 8);
 #pragma unroll 1
-    for (u32 chunk = lane; chunk < CHUNKS; chunk += LANES) {
+    for (u32 piece = 0; piece < PIECES; piece++) {
+        const u32 chunk = LANES * piece + lane;
         uint2 here[WORDS];
 #pragma unroll
         for (u32 i = 0; i < WORDS; i++) here[i] = *reinterpret_cast<const uint2 *>(page + CHUNK * chunk + order.of[i]);
@@ -195,12 +196,16 @@ DEVICE void count_alike(Encoder &s, u32 pass, u32 step) {
         } else {
             best = s.best[chunk];
         }
-        const u32 places = reinterpret_cast<const u32 *>(s.places)[chunk];
+        // Many pieces are as the pieces before them, or zero.
+        if (__any_sync(ALL, best >> 16 != 0)) {
+            const u32 places = reinterpret_cast<const u32 *>(s.places)[chunk];
 #pragma unroll
-        for (u32 word = 0; word < WORDS; word++) {
-            if (word % 2 == 0 || step == 1) {
-                const u32 place = places >> 8 * word & 0xFF;
-                best = min(best, count_differing(here, farthest + 8 * place, order) << 16 | (2 + word) << 8 | place);
+            for (u32 word = 0; word < WORDS; word++) {
+                if (word % 2 == 0 || step == 1) {
+                    const u32 place = places >> 8 * word & 0xFF;
+                    const u32 differing = count_differing(here, farthest + 8 * place, order);
+                    best = min(best, differing << 16 | (2 + word) << 8 | place);
+                }
             }
         }
         // Row 0 from here on: a later pass has to be better.
@@ -261,7 +266,8 @@ DEVICE u32 equal_bytes(uint2 a, uint2 b) {
 
 // Writes the literals of a chunk one behind the other.
 DEVICE void write_literals(const uint4 (&chunk)[2], u32 literals, u8 *to) {
-    const u32 words[8] = {chunk[0].x, chunk[0].y, chunk[0].z, chunk[0].w, chunk[1].x, chunk[1].y, chunk[1].z, chunk[1].w};
+    const u32 words[8] = {chunk[0].x, chunk[0].y, chunk[0].z, chunk[0].w,
+                          chunk[1].x, chunk[1].y, chunk[1].z, chunk[1].w};
 #pragma unroll
     for (u32 i = 0; i < CHUNK; i++)
         if (literals >> i & 1) *to++ = static_cast<u8>(words[i / 4] >> i % 4 * 8);
@@ -272,8 +278,8 @@ DEVICE void load_chunk(const Encoder &s, u32 chunk, uint4 (&to)[2]) {
     to[1] = s.page[2 * chunk + 1];
 }
 
-// Writes the object of the page, whose chunks have the places `chosen`, over the page; returns its length, or PAGE if it is
-// not shorter, and the page is left then.
+// Writes the object of the page, whose chunks have the places `chosen`, over the page; returns its length, or PAGE if
+// it is not shorter, and the page is left then.
 DEVICE u32 write_block(Encoder &s, const u8 *chosen) {
     const u32 lane = lane_id();
     u32 nibbles[PIECES], literals[PIECES], counts[PIECES], has_codes[PIECES], new_offset[PIECES];
@@ -348,8 +354,9 @@ DEVICE u32 write_block(Encoder &s, const u8 *chosen) {
     return length;
 }
 
-// Writes the object of the page in `s`, complete since the last barrier, over the page, and returns its length: PAGE if it is
-// the page itself. Levels beyond the ends are the nearest.
+// Writes the object of the page in `s`, which is complete after the next barrier, over the page, and returns its
+// length: PAGE if it is the page itself. The object is complete after the next barrier. Levels beyond the ends are the
+// nearest.
 DEVICE u32 compress(Encoder &s, u32 level) {
     constexpr u32 SHIFTS = 0x200010;
     const u32 passes = level <= 2 ? 1 : min(level - 1, 3u);
@@ -368,11 +375,11 @@ DEVICE u32 compress(Encoder &s, u32 level) {
     return write_block(s, chosen);
 }
 
-// ---- decompression -------------------------------------------------------------------------------------------------------
+// ---- decompression --------------------------------------------------------------------------------------------------
 
 struct __align__(16) Decoder {
-    // For each chunk the set of its literals and the place of the first of them in the object; then, for each chunk that
-    // needs its prediction, the set, its number and its offset.
+    // For each chunk the set of its literals and the place of the first of them in the object; then, for each chunk
+    // that needs its prediction, the set, its number and its offset.
     uint2 chunks[CHUNKS];
     // For each set of literals of four bytes what makes the four bytes of the literals and of zeros (4).
     u16 expand[16];
@@ -390,8 +397,8 @@ DEVICE u32 expansion(u32 literals) {
     return selector;
 }
 
-// Restores the page of the object of `length` bytes, tag included, less than a page; both in shared memory, the object complete
-// since the last barrier. Returns whether the block is valid; the page is complete after the next barrier.
+// Restores the page of the object of `length` bytes, tag included, less than a page; both in shared memory, the object
+// complete since the last barrier. Returns whether the block is valid; the page is complete after the next barrier.
 DEVICE bool decompress(Decoder &s, const uint4 *object, u32 length, uint4 *to) {
     const u32 lane = lane_id();
     const u8 *bytes = reinterpret_cast<const u8 *>(object);
@@ -462,15 +469,16 @@ DEVICE bool decompress(Decoder &s, const uint4 *object, u32 length, uint4 *to) {
     }
     WARP_BARRIER();
 
-    // The predictions, which wait for the chunks before: of the next four chunks that need one as many at a time as do not
-    // wait for each other.
+    // The predictions, which wait for the chunks before: of the next four chunks that need one as many at a time as do
+    // not wait for each other.
     u32 needed = 0;
 #pragma unroll
     for (u32 piece = 0; piece < PIECES; piece++) {
         const bool needs = offsets[piece] != 0 && literals[piece] != ALL;
         const u32 set = __ballot_sync(ALL, needs);
         if (needs)
-            s.chunks[needed + __popc(set & below)] = make_uint2(literals[piece], (LANES * piece + lane) << 8 | offsets[piece]);
+            s.chunks[needed + __popc(set & below)] =
+                make_uint2(literals[piece], (LANES * piece + lane) << 8 | offsets[piece]);
         needed += __popc(set);
     }
     WARP_BARRIER();

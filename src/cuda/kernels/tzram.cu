@@ -1,10 +1,10 @@
 // The kernels: pages to page objects (docs/FORMAT.md) and back, a warp for each.
 //
 // pages      `count` pages, one behind the other, aligned to 16 bytes; fewer than 2^20, for offsets are 32 bits
-// objects    aligned to 16 bytes. Compressing: room for `count` pages; each object goes to a multiple of 16, in any order.
+// objects    aligned to 16 bytes. Compressing: room for `count` pages; an object goes to a multiple of 16, in any order
 //            Decompressing: `bytes` bytes, and what is missing to a multiple of 16 may be read as well.
-// table      for each page the offset of its object, a multiple of 16, and its length. Length 4096: the page itself, which
-//            compression does not store
+// table      for each page the offset of its object, a multiple of 16, and its length. Length 4096: the page itself,
+//            which compression does not store
 // cursor     bytes of `objects` in use; zero at the start
 // status     0, or -EBADMSG, and then the page holds nothing of use
 //
@@ -16,8 +16,8 @@
 
 // Levels 1 to 4; the objects are those of the CPU.
 extern "C" __global__ void __launch_bounds__(LANES *WARPS, BLOCKS)
-    tzram_compress_tzp(const u8 *__restrict__ pages, u32 count, u32 level, u8 *__restrict__ objects, u32 *__restrict__ table,
-                       u32 *__restrict__ cursor) {
+    tzram_compress_tzp(const u8 *__restrict__ pages, u32 count, u32 level, u8 *__restrict__ objects,
+                       u32 *__restrict__ table, u32 *__restrict__ cursor) {
     __shared__ tzp::Encoder encoders[WARPS];
     if (page_id() >= count) return;
     tzp::Encoder &encoder = encoders[warp_id()];
@@ -26,7 +26,6 @@ extern "C" __global__ void __launch_bounds__(LANES *WARPS, BLOCKS)
         store_fill(word, objects, table, cursor);
         return;
     }
-    WARP_BARRIER();
     const u32 length = tzp::compress(encoder, level);
     if (length == PAGE) {
         store_raw(table);
@@ -36,7 +35,8 @@ extern "C" __global__ void __launch_bounds__(LANES *WARPS, BLOCKS)
     store_object(encoder.page, length, objects, table, cursor);
 }
 
-// An object is loaded as a whole, then decoded to shared memory. Zstandard and dictionaries are for the CPU, and damage here.
+// An object is loaded as a whole, then decoded to shared memory. Zstandard and dictionaries are for the CPU, here they
+// are damage.
 extern "C" __global__ void __launch_bounds__(LANES *WARPS, BLOCKS)
     tzram_decompress(const u8 *__restrict__ objects, u32 bytes, const u32 *__restrict__ table, u32 count,
                      u8 *__restrict__ pages, int *__restrict__ status) {
@@ -46,7 +46,7 @@ extern "C" __global__ void __launch_bounds__(LANES *WARPS, BLOCKS)
     if (page_id() >= count) return;
     const u32 offset = table[2 * page_id()], length = table[2 * page_id() + 1];
     uint4 *page = reinterpret_cast<uint4 *>(pages) + STEPS * page_id();
-    bool valid = uniform(offset % 16 == 0 && length != 0 && length <= PAGE && offset <= bytes && length <= bytes - offset);
+    bool valid = uniform(offset % 16 == 0 && offset <= bytes && length - 1 < PAGE && length <= bytes - offset);
     if (valid) {
         const uint4 *from = reinterpret_cast<const uint4 *>(objects + offset);
         const uint4 head = from[0];

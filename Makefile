@@ -171,7 +171,7 @@ check-clippy:
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets --features cuda -- -D warnings
 	$(CARGO) clippy $(CARGO_FLAGS) --lib --test cuda_device --features "cuda testing" -- -D warnings
 check-doc:
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(CARGO_FLAGS) --no-deps --document-private-items
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(CARGO_FLAGS) --no-deps --document-private-items --features cuda
 check-header:
 	tools/make-header --check
 check-symbols: library

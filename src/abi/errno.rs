@@ -14,8 +14,9 @@ pub(super) const fn number(error: Error) -> c_int {
         Error::Corrupt => libc::EBADMSG,
         Error::NoMemory => libc::ENOMEM,
         Error::Stale => libc::ESTALE,
-        Error::NoDevice => libc::ENODEV,
         Error::Poisoned => libc::ENOTRECOVERABLE,
+        Error::Again => libc::EAGAIN,
+        Error::NoDevice => libc::ENODEV,
     }
 }
 

@@ -21,15 +21,17 @@ pub enum Error {
     NoMemory,
     /// The object needs another dictionary than the one at hand (`-ESTALE`).
     Stale,
-    /// There is no CUDA device of that number that works, or no driver for it (`-ENODEV`).
-    NoDevice,
     /// A defect in the library was caught; the handle accepts nothing but its destruction (`-ENOTRECOVERABLE`).
     Poisoned,
+    /// A queue has no room, or nothing in it has finished (`-EAGAIN`).
+    Again,
+    /// There is no device that could be used (`-ENODEV`).
+    NoDevice,
 }
 
 impl Error {
     /// Every variant, so that a test can walk the errno table.
-    pub const ALL: [Error; 9] = [
+    pub const ALL: [Error; 10] = [
         Error::Invalid,
         Error::NotFound,
         Error::Unsupported,
@@ -37,8 +39,9 @@ impl Error {
         Error::Corrupt,
         Error::NoMemory,
         Error::Stale,
-        Error::NoDevice,
         Error::Poisoned,
+        Error::Again,
+        Error::NoDevice,
     ];
 
     /// One sentence for a person, without a final full stop.
@@ -51,8 +54,9 @@ impl Error {
             Error::Corrupt => "compressed data is damaged",
             Error::NoMemory => "out of memory",
             Error::Stale => "object needs another dictionary",
-            Error::NoDevice => "no usable CUDA device or driver",
             Error::Poisoned => "handle is unusable after an internal error",
+            Error::Again => "queue full or nothing finished yet",
+            Error::NoDevice => "no usable CUDA device or driver",
         }
     }
 }

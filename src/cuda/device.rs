@@ -117,7 +117,7 @@ enum State {
     /// This many results can be read.
     Done(Op, usize),
     /// A call failed: the device may or may not be at it still.
-    Lost,
+    Lost(Fault),
 }
 
 /// A batch.
@@ -218,9 +218,9 @@ impl Slot {
         self.table_there.address + (HEAD * size_of::<u32>()) as CUdeviceptr
     }
 
-    /// The state after the event that `state` waits for, which was reached: the stream is empty.
-    fn next(&mut self, state: State, kernels: &Kernels) -> Result<State, Fault> {
-        match state {
+    /// The state after the event of this one, which was reached: the stream is empty.
+    fn next(&self, kernels: &Kernels) -> Result<State, Fault> {
+        match self.state {
             State::Table(count) => {
                 // SAFETY: the stream is empty.
                 let table = unsafe { self.table.get() };
@@ -255,13 +255,19 @@ impl Slot {
             if !reached(&self.done)? {
                 return Ok(false);
             }
-            let state = core::mem::replace(&mut self.state, State::Lost);
-            self.state = self.next(state, kernels)?;
+            let result = self.next(kernels);
+            self.settle(result)?;
         }
         match self.state {
-            State::Lost => Err(Fault { call: "cuLaunchKernel", code: driver::UNKNOWN }),
+            State::Lost(fault) => Err(fault),
             _ => Ok(true),
         }
+    }
+
+    /// Enters the next state, or that there is none.
+    fn settle(&mut self, result: Result<State, Fault>) -> Result<(), Fault> {
+        self.state = result.unwrap_or_else(State::Lost);
+        result.map(|_| ())
     }
 }
 
@@ -324,12 +330,11 @@ impl Device for Gpu {
         let _current = self.context.enter()?;
         let (slot, kernels) = (&mut self.slots[slot], self.kernels.as_ref().expect("there until dropped"));
         assert!(slot.state == State::Filling && slot.inputs == count && count > 0, "{count} inputs are there");
-        slot.state = State::Lost;
-        slot.state = match op {
-            Op::Compress => slot.compress(kernels, count)?,
-            Op::Decompress => slot.decompress(kernels, count)?,
+        let result = match op {
+            Op::Compress => slot.compress(kernels, count),
+            Op::Decompress => slot.decompress(kernels, count),
         };
-        Ok(())
+        slot.settle(result)
     }
 
     fn is_done(&mut self, slot: usize) -> Result<bool, Fault> {

@@ -40,7 +40,7 @@ pub enum Work {
 ///
 /// # Errors
 /// `NoDevice`: no driver, one older than CUDA 12.0 or without a function that is needed, no such device, or one that the kernels
-/// do not run on or that fails. `NoMemory`: the buffers do not fit. `Invalid`: no pages, or more than [`MAX_BATCH`].
+/// do not run on or that fails. `NoMemory`: the buffers do not fit. `Invalid`: no pages, or more than 65,536.
 /// `Unsupported`: a level that the kernels do not have.
 pub fn open(device: i32, work: Work, batch_pages: usize) -> Result<Box<dyn Device>, Error> {
     if !(1..=MAX_BATCH).contains(&batch_pages) {

@@ -1,10 +1,12 @@
-//! What the integration tests and the benches share: real pages, the reference libraries, guarded memory.
+//! What the integration tests and the benches share: real pages, the reference libraries, guarded memory, the CUDA kernels on
+//! the CPU.
 #![allow(dead_code)] // each test program uses a part of it
 
 pub mod corpus;
 pub mod guarded;
 pub mod hostile;
 pub mod reference;
+pub mod simt;
 pub mod stack;
 pub mod stand_in;
 

@@ -3,7 +3,7 @@
 //! Its soname is the first that cudarc looks for, so it is what cudarc finds once it is loaded, whether or not the machine has a
 //! driver. One test of a process has it at a time.
 
-use std::ffi::{CString, OsString, c_char, c_int, c_long, c_void};
+use std::ffi::{CString, c_char, c_int, c_long, c_void};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock};
@@ -19,7 +19,7 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Returns the stand-in, as new: with plain kernels, or the file that `TZRAM_TEST_DRIVER` names. Where there is no C++ compiler, says that the test is skipped.
+    /// Returns the stand-in, as new: with plain kernels, or the file that `TZRAM_TEST_DRIVER` names. Where there is no C++20 compiler, says that the test is skipped.
     pub fn take() -> Option<MutexGuard<'static, StandIn>> {
         static STAND_IN: OnceLock<Option<Mutex<StandIn>>> = OnceLock::new();
         let Some(stand_in) = STAND_IN.get_or_init(|| {
@@ -29,7 +29,7 @@ impl StandIn {
             };
             file.map(|file| Mutex::new(StandIn::load(&file)))
         }) else {
-            println!("SKIPPED cuda-stand-in: no C++ compiler");
+            println!("SKIPPED cuda-stand-in: no C++20 compiler");
             return None;
         };
         let stand_in = stand_in.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -128,15 +128,15 @@ pub enum Kernels {
     Shim,
 }
 
-/// Compiles the stand-in and returns its file; `None` if there is no compiler.
+/// Compiles the stand-in and returns its file; `None` if there is no C++20 compiler.
 pub fn compile(kernels: Kernels) -> Option<PathBuf> {
-    let compiler = std::env::var_os("CXX").unwrap_or_else(|| OsString::from("c++"));
-    Command::new(&compiler).arg("--version").output().ok()?;
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuda");
+    let mut can = Command::new(source.join("build"));
+    can.args(["--can", "fast"]).status().ok().filter(|status| status.success())?;
     let (name, file, shim) = match kernels {
         Kernels::Plain => ("plain", "plain_kernels.cpp", "0"),
         Kernels::Shim => ("shim", "kernels.cu", "1"),
     };
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuda");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stand-in").join(name);
     // Moved when it is whole, since another process may use the one there is.
     let (begun, whole) = (folder.join(std::process::id().to_string()), folder.join("libcuda.so"));

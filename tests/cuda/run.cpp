@@ -126,6 +126,7 @@ static void decompress() {
 }
 
 int main() {
+    simt_limit(1'000'000'000);
     uint32_t request;
     while (fread(&request, sizeof request, 1, stdin) == 1) {
         simt_forget_regions();

@@ -116,7 +116,7 @@ static void **arguments;
 static std::string error_text;
 static unsigned long meetings;
 unsigned long most_steps = 4'000'000'000;
-static unsigned at_barrier, done_count;
+static unsigned at_barrier, done_count, warp_turn;
 static std::vector<Site> sites;
 static std::vector<Dropped> dropped;
 static Kernel *kernels;
@@ -163,10 +163,10 @@ static void go(Lane *from, Lane *to, bool last = false) {
 #endif
 }
 
-// The next lane that can run, in the order of its warp: first of this warp, then of the others.
+// The next lane that can run, in the order of its warp; another warp's only if the one whose turn it is has none.
 static Lane *next_lane() {
     const unsigned count = unsigned(warps.size());
-    unsigned index = now ? now->warp : 0;
+    unsigned index = warp_turn;
     for (unsigned i = 0; i < count; i++) {
         Warp &warp = warps[index];
         while (warp.ready) {
@@ -179,9 +179,13 @@ static Lane *next_lane() {
     return nullptr;
 }
 
+// Another order for the lanes of a warp, and now and then another warp's turn.
 static void shuffle(Warp &warp) {
-    warp.order = orders[random_next() >> 58];
+    const uint64_t random = random_next();
+    warp.order = orders[random >> 58];
     warp.turn = 0;
+    if (random % 16 == 0)
+        warp_turn = unsigned(random >> 8) % unsigned(warps.size());
 }
 
 [[noreturn]] static void stop() {
@@ -467,7 +471,7 @@ static void start_block(unsigned threads) {
     lanes.assign(threads, Lane{});
     warps.assign((threads + 31) / 32, Warp{});
     lane_count = threads;
-    at_barrier = done_count = 0;
+    at_barrier = done_count = warp_turn = 0;
     for (unsigned i = 0; i < threads; i++) {
         Lane &lane = lanes[i];
         lane.id = i;
@@ -523,8 +527,14 @@ static int launch(const char *name, unsigned gx, unsigned bx, unsigned shared_by
     scheduler_bottom = nullptr;
 #endif
     start_launch_memory();
+    std::vector<unsigned> blocks(gx);
+    for (unsigned i = 0; i < gx; i++) {
+        const unsigned k = unsigned(random_next() % (i + 1));
+        blocks[i] = blocks[k];
+        blocks[k] = i;
+    }
     for (unsigned i = 0; i < gx && error_text.empty(); i++) {
-        block_now = {i, 0, 0};
+        block_now = {blocks[i], 0, 0};
         start_block(bx);
         end_block_memory();
     }

@@ -12,14 +12,14 @@ extern "C" {
 // Whether there is a kernel of this name.
 int simt_has_kernel(const char *name);
 
-// Runs a kernel to its end, blocks one after the other; params as for cuLaunchKernel. Returns 0, or -1 if a fault was found:
+// Runs a kernel to its end, blocks one after the other in an order by seed; params as for cuLaunchKernel. Returns 0, or -1 if a fault was found:
 // the launch then ended there and simt_error() says what it was. There is no dynamic shared memory: shared_bytes must be 0.
 int simt_launch(const char *name, unsigned gx, unsigned bx, unsigned shared_bytes, void **params);
 
 // The fault of the last launch, "" if there was none. Valid until the next launch.
 const char *simt_error(void);
 
-// Chooses the order in which lanes run, and what fresh shared memory holds.
+// Chooses the order in which blocks, warps and lanes run, and what fresh shared memory holds.
 void simt_seed(unsigned long seed);
 
 // How many collectives, and how many checked accesses, a launch may do: a kernel that does more is taken not to end.

@@ -1,0 +1,467 @@
+//! The CUDA kernels, run on the CPU (tests/cuda): objects, verdicts on damaged ones, memory, barriers.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use common::simt::{Build, Kernel, Restored, Shim, build};
+use common::{Random, corpus, reference};
+use corpus::PAGE;
+use tzram::{PageAlgorithm, PageCompressor};
+
+const EBADMSG: i32 = 74;
+const LZ4: u8 = 3;
+const ZSTD: u8 = 4;
+const TZP: u8 = 5;
+/// Bits 0 to 3 of a tag name the codec; bit 4: made with a dictionary.
+const CODEC: u8 = 15;
+const DICT: u8 = 16;
+
+fn cpu(algorithm: PageAlgorithm, level: i32) -> PageCompressor<'static> {
+    PageCompressor::builder().algorithm(algorithm).level(level).build().expect("a level that there is")
+}
+
+/// Every `step`-th page, 5,000 at most, behind pages made for the ends of the format.
+fn pages(step: usize) -> Vec<Vec<u8>> {
+    let total: usize = corpus::load().iter().map(|set| set.bytes.len() / PAGE).sum();
+    let mut pages = made_pages();
+    pages.extend(corpus::sample(step.max(total.div_ceil(5000))));
+    pages
+}
+
+/// Same-filled pages and almost such, noise with a beginning, an end or a period that is not, steps of the size of chunks.
+fn made_pages() -> Vec<Vec<u8>> {
+    let mut random = Random::new(7);
+    let mut noise = || -> Vec<u8> { (0..PAGE).map(|_| random.next() as u8).collect() };
+    let mut pages = vec![vec![0; PAGE], vec![0xA7; PAGE], noise()];
+    pages.push(b"\x03\x14\x25\x36\x47\x58\x69\x7a".repeat(PAGE / 8));
+    pages.push(b"abab".repeat(PAGE / 4));
+    for (fill, at) in [(0, 0), (0, 17), (0, PAGE - 1), (0xFF, PAGE - 1), (1, 4090), (1, 8)] {
+        let mut page = vec![fill; PAGE];
+        page[at] ^= 0x80;
+        pages.push(page);
+    }
+    let periods =
+        [1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 24, 31, 32, 33, 40, 63, 64, 127, 128, 129, 255, 1000, 2064, 2065, 2072];
+    for period in periods {
+        let noise = noise();
+        pages.push((0..PAGE).map(|i| noise[i % period]).collect());
+        // Such a period, with a byte here and there that is none of it.
+        pages.push((0..PAGE).map(|i| noise[i % period] ^ u8::from(noise[i] < 4)).collect());
+    }
+    // Just about incompressible: the less noise, the shorter.
+    for zeros in
+        [1, 4, 8, 16, 20, 24, 28, 32, 33, 34, 35, 36, 40, 48, 64, 128, 512, 2048, 4000, 4064, 4080, 4083, 4084, 4091]
+    {
+        for at in [0, (PAGE - zeros) / 2, PAGE - zeros] {
+            let mut page = noise();
+            page[at..at + zeros].fill(0);
+            pages.push(page);
+        }
+    }
+    pages
+}
+
+fn borrowed(bytes: &[Vec<u8>]) -> Vec<&[u8]> {
+    bytes.iter().map(Vec::as_slice).collect()
+}
+
+/// What all `pages` give in batches of many sizes, with another order of lanes for each.
+fn compress(shim: &mut Shim, kernel: Kernel, level: u32, pages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let (mut objects, mut rest, mut size) = (Vec::new(), pages, 1);
+    while !rest.is_empty() {
+        let (batch, after) = rest.split_at(size.min(rest.len()));
+        shim.seed += 1;
+        objects.extend(shim.compress(kernel, level, &borrowed(batch)).unwrap_or_else(|fault| panic!("{fault}")));
+        (rest, size) = (after, size % 157 + 31);
+    }
+    objects
+}
+
+fn decompress(shim: &mut Shim, objects: &[Vec<u8>]) -> Vec<Restored> {
+    let mut restored = Vec::new();
+    for (i, batch) in objects.chunks(193).enumerate() {
+        shim.seed = i as u32;
+        restored.extend(shim.decompress(&borrowed(batch)).unwrap_or_else(|fault| panic!("{fault}")));
+    }
+    restored
+}
+
+#[test]
+fn planted_mistakes_are_found() {
+    for how in [Build::Fast, Build::Checked, Build::Asan] {
+        let Some(program) = build(how, "selftest", &["selftest.cu", "selftest.cpp"]) else { continue };
+        let output = Command::new(program).output().expect("the program just built");
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// Of every kind of build as many pages as its speed allows.
+const STEPS: [(Build, usize); 3] = [(Build::Fast, 1), (Build::Checked, 41), (Build::Asan, 29)];
+
+#[test]
+fn tzp_objects_are_those_of_the_cpu() {
+    for (how, step) in STEPS {
+        let Some(mut shim) = Shim::start(how) else { continue };
+        let pages = pages(step);
+        assert!(how != Build::Fast || pages.len() >= 1000);
+        for level in 1..=4 {
+            let objects = compress(&mut shim, Kernel::Tzp, level, &pages);
+            let mut cpu = cpu(PageAlgorithm::Tzp, level as i32);
+            for (number, (object, page)) in objects.iter().zip(&pages).enumerate() {
+                let expected = cpu.compress_page(page).expect("a page always fits").data;
+                assert!(*object == expected, "page {number} at level {level}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lz4_objects_are_valid_and_as_small_as_those_of_the_cpu() {
+    for (how, step) in STEPS {
+        let Some(mut shim) = Shim::start(how) else { continue };
+        let pages = pages(step);
+        let objects = compress(&mut shim, Kernel::Lz4, 1, &pages);
+        let mut cpu = cpu(PageAlgorithm::Lz4, 1);
+        let (mut size, mut size_cpu) = (0, 0);
+        for (number, (object, page)) in objects.iter().zip(&pages).enumerate() {
+            let expected = cpu.compress_page(page).expect("a page always fits").data;
+            if corpus::same_filled(page) {
+                assert_eq!(*object, expected, "page {number}");
+            }
+            assert!(cpu.decompress_page(object).is_ok_and(|restored| restored == *page), "page {number}");
+            if object.len() < PAGE && object[0] == LZ4 {
+                let mut by_liblz4 = [0; PAGE];
+                assert_eq!(reference::lz4_decompress(&object[1..], &mut by_liblz4), Some(PAGE), "page {number}");
+                assert!(by_liblz4[..] == page[..], "page {number}");
+            }
+            if number >= made_pages().len() {
+                size += object.len();
+                size_cpu += expected.len();
+            }
+        }
+        let ratio = size as f64 / size_cpu as f64;
+        println!("lz4: {} pages, {ratio:.4} of the size on the CPU", pages.len());
+        assert!(ratio <= 1.02 || how != Build::Fast, "{ratio}");
+    }
+}
+
+#[test]
+fn objects_do_not_depend_on_the_order_of_lanes_and_pages() {
+    let Some(mut shim) = Shim::start(Build::Fast) else { return };
+    let mut pages = pages(29);
+    for kernel in [Kernel::Tzp, Kernel::Lz4] {
+        let first = compress(&mut shim, kernel, 1, &pages);
+        for round in 0..4 {
+            shim.seed = 1000 + 100 * round;
+            assert!(compress(&mut shim, kernel, 1, &pages) == first, "{kernel:?}");
+        }
+        pages.reverse();
+        let mut turned = compress(&mut shim, kernel, 1, &pages);
+        turned.reverse();
+        assert!(turned == first, "{kernel:?}");
+        pages.reverse();
+    }
+}
+
+#[test]
+fn pages_are_restored() {
+    for (how, step) in STEPS {
+        let Some(mut shim) = Shim::start(how) else { continue };
+        let pages = pages(2 * step);
+        for (algorithm, level) in [
+            (PageAlgorithm::Tzp, 1),
+            (PageAlgorithm::Tzp, 4),
+            (PageAlgorithm::Lz4, 1),
+            (PageAlgorithm::Lz4, 4),
+            (PageAlgorithm::Lz4, 9),
+        ] {
+            let mut cpu = cpu(algorithm, level);
+            let objects: Vec<_> =
+                pages.iter().map(|page| cpu.compress_page(page).expect("a page always fits").data).collect();
+            for (number, (restored, page)) in decompress(&mut shim, &objects).iter().zip(&pages).enumerate() {
+                assert!(restored.as_ref() == Ok(page), "page {number}, {algorithm:?} at level {level}");
+            }
+        }
+    }
+}
+
+/// An object with a mistake in it, perhaps.
+fn damaged(random: &mut Random, object: &[u8]) -> Vec<u8> {
+    let mut object = object.to_vec();
+    let n = object.len();
+    match random.below(7) {
+        0 => object[random.below(n)] ^= 1 << random.below(8),
+        1 => {
+            object[random.below(n)] = random.next() as u8;
+            object[random.below(n)] = 0xFF;
+        }
+        2 => object.truncate(random.below(n + 1)),
+        3 => (0..8).for_each(|_| object[random.below(n)] = random.next() as u8),
+        4 => {
+            let (a, b) = (random.below(n), random.below(n));
+            object.copy_within(a.min(b)..a.max(b), 0);
+        }
+        // A byte more, or one less in the middle.
+        5 => object.insert(random.below(n + 1), random.next() as u8),
+        _ => drop(object.remove(random.below(n))),
+    }
+    object.truncate(PAGE);
+    object
+}
+
+/// Noise behind a tag.
+fn noise(random: &mut Random) -> Vec<u8> {
+    let most = if random.below(2) == 0 { 64 } else { PAGE };
+    let len = 1 + random.below(most);
+    let mut object: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
+    object[0] = match random.below(4) {
+        0 => random.next() as u8,
+        1 => random.below(8) as u8,
+        2 => LZ4,
+        _ => TZP,
+    };
+    object
+}
+
+/// An LZ4 block of a page or a little more or less, with a sequence near its end that the format's end rules may forbid.
+fn lz4_at_the_end(random: &mut Random) -> Vec<u8> {
+    let put = |object: &mut Vec<u8>, mut length: usize| {
+        if length >= 15 {
+            length -= 15;
+            object.extend(std::iter::repeat_n(0xFF, length / 255));
+            object.push((length % 255) as u8);
+        }
+    };
+    let mut object = vec![LZ4];
+    let (mut at, aim) = (0, PAGE - random.below(24));
+    loop {
+        let literals = if random.below(4) == 0 { random.below(300) } else { random.below(20) };
+        let mut matched = 4 + if random.below(4) == 0 { random.below(700) } else { random.below(20) };
+        let last = at + literals + matched >= aim;
+        if last {
+            matched = aim.saturating_sub(at + literals).max(4);
+        }
+        object.push((literals.min(15) << 4 | (matched - 4).min(15)) as u8);
+        put(&mut object, literals);
+        object.extend((0..literals).map(|_| random.next() as u8));
+        at += literals;
+        let most = if random.below(3) == 0 { 20 } else { at + 2 };
+        let offset = if random.below(500) == 0 { at + 1 } else { (1 + random.below(most)).min(at) };
+        object.extend((offset as u16).to_le_bytes());
+        put(&mut object, matched - 4);
+        at += matched;
+        if last {
+            break;
+        }
+    }
+    let literals = (PAGE + random.below(3)).saturating_sub(at + usize::from(random.below(3) == 0));
+    object.push((literals.min(15) << 4 | random.below(2)) as u8);
+    put(&mut object, literals);
+    object.extend((0..literals).map(|_| random.next() as u8));
+    object.truncate(PAGE - random.below(2));
+    object
+}
+
+/// A tzp block whose parts have the right lengths, or almost, and offsets that may be too large.
+fn tzp_of_parts(random: &mut Random) -> Vec<u8> {
+    const LITERALS: [usize; 16] = [0, 1, 2, 3, 4, 6, 7, 8, 4, 2, 4, 6, 4, 7, 1, 2];
+    let (dense, reach) = (1 + random.below(8), 1 + random.below(3));
+    let (mut flags, mut codes, mut offsets, mut literals) = ([0u8; 32], Vec::new(), Vec::new(), 0);
+    for chunk in 0..128 {
+        if random.below(8) < dense {
+            flags[chunk / 8] |= 1 << (chunk % 8);
+            for _ in 0..2 {
+                let code = random.next() as u8 & if dense > 6 { 0x31 } else { 0xFF };
+                literals += LITERALS[usize::from(code & 15)] + LITERALS[usize::from(code >> 4)];
+                codes.push(code);
+            }
+        }
+        if random.below(4) == 0 && (chunk > 0 || random.below(30) == 0) {
+            flags[16 + chunk / 8] |= 1 << (chunk % 8);
+            // The largest valid one is 4 c - 3.
+            offsets.push(match random.below(300) {
+                0 => 4 * chunk + 2 - random.below(5).min(4 * chunk + 2),
+                _ => random.below((4 * chunk).saturating_sub(2).min(256) / reach + 1),
+            } as u8);
+        }
+    }
+    let literals = (literals + 1 - random.below(12).min(2)).saturating_sub(random.below(40) / 39);
+    let mut object = vec![TZP];
+    object.extend((0..literals).map(|_| random.next() as u8));
+    object.extend(codes);
+    object.extend(offsets);
+    object.extend(flags);
+    object.truncate(PAGE);
+    object
+}
+
+#[test]
+fn damaged_objects_get_the_verdict_of_the_cpu() {
+    for (how, rounds) in [(Build::Fast, 6000), (Build::Checked, 500), (Build::Asan, 800)] {
+        let Some(mut shim) = Shim::start(how) else { continue };
+        let mut random = Random::new(rounds);
+        let pages = pages(31);
+        let mut cpus = [cpu(PageAlgorithm::Tzp, 2), cpu(PageAlgorithm::Lz4, 1), cpu(PageAlgorithm::Lz4, 9)];
+        let sound: Vec<Vec<u8>> = pages
+            .iter()
+            .enumerate()
+            .map(|(i, page)| cpus[i % 3].compress_page(page).expect("a page always fits").data)
+            .filter(|object| object.len() < PAGE)
+            .collect();
+        let mut objects = Vec::new();
+        for _ in 0..rounds {
+            let which = random.below(sound.len());
+            objects.push(damaged(&mut random, &sound[which]));
+            objects.push(noise(&mut random));
+            objects.push(lz4_at_the_end(&mut random));
+            objects.push(tzp_of_parts(&mut random));
+        }
+        // Every length of some.
+        for object in sound.iter().filter(|object| object.len() < 200).take(if how == Build::Fast { 40 } else { 8 }) {
+            objects.extend((0..object.len()).map(|len| object[..len].to_vec()));
+        }
+        objects.push(vec![]);
+        objects.push(vec![7; PAGE]);
+
+        let mut counts = [[0; 2]; 3];
+        for (object, restored) in objects.iter().zip(decompress(&mut shim, &objects)) {
+            let tag = object.first().copied().unwrap_or(0);
+            // The engine keeps these to itself.
+            let for_cpu = object.len() < PAGE && (tag & DICT != 0 || tag & CODEC == ZSTD);
+            let expected = cpus[0].decompress_page(object).ok().filter(|_| !for_cpu).ok_or(-EBADMSG);
+            assert!(restored == expected, "{:?} not {:?}: {object:02x?}", restored.err(), expected.err());
+            counts[usize::from(tag & CODEC == TZP) + 2 * usize::from(tag & CODEC == LZ4)]
+                [usize::from(expected.is_ok())] += 1;
+        }
+        println!("other, tzp, LZ4: [refused, decoded] {counts:?}");
+        assert!(counts[1..].iter().flatten().all(|&count| count > rounds / 20), "{counts:?}");
+    }
+}
+
+#[test]
+fn entries_outside_the_objects_are_refused() {
+    let Some(mut shim) = Shim::start(Build::Checked) else { return };
+    let mut page = vec![0; PAGE];
+    page[100] = 1;
+    let object = cpu(PageAlgorithm::Tzp, 2).compress_page(&page).expect("a page always fits").data;
+    let mut bytes = object.clone();
+    bytes.resize(object.len().next_multiple_of(16), 0);
+    bytes.extend(&object);
+    let (len, all) = (object.len() as u32, bytes.len() as u32);
+    let second = all - len;
+    for [offset, length] in [
+        [0, 0],
+        [0, PAGE as u32],
+        [0, PAGE as u32 + 1],
+        [0, u32::MAX],
+        [0, all + 1],
+        [second, len + 1],
+        [second + 16, len],
+        [all.next_multiple_of(16), len],
+        [all.next_multiple_of(16), 0],
+        [!15, len],
+        [!15, 16],
+        [0x8000_0000, len],
+        [second + 8, len],
+        [4, 2],
+    ] {
+        let restored = shim.decompress_from(&bytes, &[second, len, offset, length, 0, len]);
+        let restored = restored.unwrap_or_else(|fault| panic!("{offset}, {length}: {fault}"));
+        assert!(restored[0].as_ref() == Ok(&page) && restored[2].as_ref() == Ok(&page), "{offset}, {length}");
+        assert_eq!(restored[1], Err(-EBADMSG), "{offset}, {length}");
+    }
+}
+
+/// The lines of the kernels' sources on which there is a barrier.
+fn barriers_in_sources() -> BTreeSet<(String, u32)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda/kernels");
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(&folder).expect("the kernels") {
+        let path = entry.expect("a folder entry").path();
+        if !path.extension().is_some_and(|end| end == "cu" || end == "cuh") {
+            continue;
+        }
+        let name = path.file_name().expect("a file name").to_string_lossy().into_owned();
+        for (number, line) in std::fs::read_to_string(&path).expect("a text").lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            let barriers = ["WARP_BARRIER()", "__syncwarp(", "__syncthreads("];
+            if !code.starts_with("#define") && barriers.iter().any(|barrier| code.contains(barrier)) {
+                assert_eq!(
+                    barriers.map(|barrier| code.matches(barrier).count()).iter().sum::<usize>(),
+                    1,
+                    "{name}: {line}"
+                );
+                found.insert((name.clone(), number as u32 + 1));
+            }
+        }
+    }
+    found
+}
+
+/// Runs all kernels; the first fault, or what is wrong with the result.
+fn run_all(shim: &mut Shim, pages: &[Vec<u8>], objects: &[Vec<u8>]) -> Result<(), String> {
+    for seed in 0..3 {
+        shim.seed = seed;
+        for (kernel, level) in [(Kernel::Tzp, 1), (Kernel::Tzp, 4), (Kernel::Lz4, 1)] {
+            let made = shim.compress(kernel, level, &borrowed(pages))?;
+            let mut cpu = cpu(PageAlgorithm::Tzp, level as i32);
+            for (object, page) in made.iter().zip(pages) {
+                let expected = cpu.compress_page(page).expect("a page always fits").data;
+                if (kernel == Kernel::Tzp && *object != expected) || cpu.decompress_page(object).as_ref() != Ok(page) {
+                    return Err(format!("wrong object of {kernel:?}"));
+                }
+            }
+        }
+        let restored = shim.decompress(&borrowed(objects))?;
+        if restored.iter().zip(pages.iter().cycle()).any(|(restored, page)| restored.as_ref() != Ok(page)) {
+            return Err("wrong page".into());
+        }
+    }
+    Ok(())
+}
+
+/// The proof that barriers are tested: each one, left out, is noticed.
+#[test]
+fn every_barrier_is_needed() {
+    let Some(mut shim) = Shim::start(Build::Checked) else { return };
+    let pages = pages(233);
+    let mut objects = Vec::new();
+    for algorithm in [PageAlgorithm::Tzp, PageAlgorithm::Lz4] {
+        let mut cpu = cpu(algorithm, 2);
+        objects.extend(pages.iter().map(|page| cpu.compress_page(page).expect("a page always fits").data));
+    }
+    shim.leave_out(None);
+    run_all(&mut shim, &pages, &objects).expect("nothing is left out");
+    let executed: BTreeSet<_> = shim.barriers().into_iter().collect();
+    assert_eq!(executed, barriers_in_sources(), "executed, written");
+
+    let list = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuda/barriers-not-needed"));
+    let mut not_needed: BTreeSet<(String, usize)> = BTreeSet::new();
+    for line in list.expect("the list").lines().filter(|line| !line.starts_with('#')) {
+        let mut words = line.split_whitespace();
+        let (file, number) = (words.next().expect("a file"), words.next().expect("a number"));
+        assert!(words.next().is_some(), "no reason: {line}");
+        not_needed.insert((file.to_owned(), number.parse().expect("a number")));
+    }
+    let mut wrong = Vec::new();
+    for barrier in &executed {
+        shim.leave_out(Some(barrier));
+        let found = run_all(&mut shim, &pages, &objects);
+        let number = executed.iter().filter(|other| other.0 == barrier.0 && other.1 <= barrier.1).count();
+        println!(
+            "{} line {}, barrier {number}: {}",
+            barrier.0,
+            barrier.1,
+            found.as_ref().err().map_or("not found", |found| found)
+        );
+        if found.is_ok() != not_needed.contains(&(barrier.0.clone(), number)) {
+            wrong.push((barrier, number));
+        }
+    }
+    assert!(wrong.is_empty(), "found though listed, or not found and not listed: {wrong:?}");
+    assert!(not_needed.len() < executed.len());
+}

@@ -15,6 +15,8 @@ pub(super) const fn number(error: Error) -> c_int {
         Error::NoMemory => libc::ENOMEM,
         Error::Stale => libc::ESTALE,
         Error::Poisoned => libc::ENOTRECOVERABLE,
+        Error::Again => libc::EAGAIN,
+        Error::NoDevice => libc::ENODEV,
     }
 }
 

@@ -23,11 +23,15 @@ pub enum Error {
     Stale,
     /// A defect in the library was caught; the handle accepts nothing but its destruction (`-ENOTRECOVERABLE`).
     Poisoned,
+    /// A queue has no room, or nothing in it has finished (`-EAGAIN`).
+    Again,
+    /// There is no device that could be used (`-ENODEV`).
+    NoDevice,
 }
 
 impl Error {
     /// Every variant, so that a test can walk the errno table.
-    pub const ALL: [Error; 8] = [
+    pub const ALL: [Error; 10] = [
         Error::Invalid,
         Error::NotFound,
         Error::Unsupported,
@@ -36,6 +40,8 @@ impl Error {
         Error::NoMemory,
         Error::Stale,
         Error::Poisoned,
+        Error::Again,
+        Error::NoDevice,
     ];
 
     /// One sentence for a person, without a final full stop.
@@ -49,6 +55,8 @@ impl Error {
             Error::NoMemory => "out of memory",
             Error::Stale => "object needs another dictionary",
             Error::Poisoned => "handle is unusable after an internal error",
+            Error::Again => "queue full or nothing finished yet",
+            Error::NoDevice => "no usable CUDA device or driver",
         }
     }
 }

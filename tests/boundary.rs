@@ -104,6 +104,7 @@ fn a_panic_in_a_thread_of_a_queue_poisons_the_queue_and_loses_no_request() {
         assert_eq!(tzram_queue_reap(queue, done.as_mut_ptr(), 32, -1), caught);
         tzram_queue_destroy(queue);
 
+        queue = ptr::null_mut();
         assert_eq!(with_panic(|| tzram_queue_create(&params, &mut queue)), caught);
         assert!(queue.is_null());
         assert_eq!(tzram_queue_create(&params, &mut queue), 0);

@@ -22,6 +22,7 @@ use super::types::{
 use crate::base::Error;
 use crate::engine::params::Params;
 use crate::engine::queue::{Found, Queue, Request, Work, job};
+use crate::kernel::word::prefetch;
 
 /// Requests on their way: worker threads take them, the caller gets them back finished. Any number of threads may submit and reap
 /// at the same time.
@@ -57,6 +58,11 @@ impl Request for Req {
             let object = source(req.src, req.slen as usize)?;
             Ok(Work::Decompress { object, page: destination(req.dst, page_size, object)? })
         }
+    }
+
+    fn fetch(&self) {
+        // SAFETY: the request is readable until it is reaped.
+        prefetch(unsafe { slice::from_raw_parts(self.0.as_ptr().cast::<u8>(), size_of::<tzram_req>()) });
     }
 
     fn finish(&mut self, result: Result<usize, Error>) {

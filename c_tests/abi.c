@@ -21,6 +21,8 @@ static void enum_values_are_frozen(void) {
     CHECK(TZRAM_CODEC_RAW == 0 && TZRAM_CODEC_SAME_FILLED == 1 && TZRAM_CODEC_LZ4 == 2 && TZRAM_CODEC_ZSTD == 3 &&
               TZRAM_CODEC_TZP == 4,
           "codecs");
+    CHECK(TZRAM_ENGINE_AUTO == 0 && TZRAM_ENGINE_CPU == 1 && TZRAM_ENGINE_CUDA == 2, "engines");
+    CHECK(TZRAM_OP_COMPRESS == 0 && TZRAM_OP_DECOMPRESS == 1, "operations");
     CHECK(TZRAM_LEVEL_DEFAULT == INT32_MIN, "the default level is the kernel's ZCOMP_PARAM_NO_LEVEL");
 }
 
@@ -109,6 +111,21 @@ static void the_list_of_algorithms_is_consistent(void) {
     CHECK(tzram_has_comp("lzw") == 0 && tzram_has_comp("") == 0 && tzram_has_comp(NULL) == 0 &&
               tzram_has_comp("LZ4") == 0,
           "has_comp of unknown names");
+}
+
+static void queue_params_init_sets_every_default(void) {
+    struct tzram_queue_params p;
+    struct tzram_params page;
+    memset(&p, 0xA5, sizeof p);
+    tzram_queue_params_init(&p);
+    tzram_params_init(&page);
+    CHECK(p.struct_size == sizeof p && p.engine == TZRAM_ENGINE_AUTO && p.depth == TZRAM_QUEUE_DEPTH_DEFAULT &&
+              p.threads == 0 && p.device == 0,
+          "defaults");
+    CHECK(p.page.struct_size == page.struct_size && p.page.page_size == page.page_size && p.page.alg == page.alg &&
+              p.page.level == page.level && p.page.backend == page.backend && p.page.dict == page.dict &&
+              p.page.flags == page.flags,
+          "defaults of the page");
 }
 
 static void params_init_sets_every_default(void) {
@@ -271,6 +288,7 @@ int main(void) {
     strerror_answers_everything();
     the_list_of_algorithms_is_consistent();
     params_init_sets_every_default();
+    queue_params_init_sets_every_default();
     params_of_other_sizes();
     out_structs_of_other_sizes();
     return summary();

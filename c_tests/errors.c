@@ -1,6 +1,6 @@
 /*
  * Every row of the table of errors that this release can return, from the outside; errno stays as it was, and nothing
- * is written to stderr. -ENODEV and -EAGAIN belong to queues, which this release does not have.
+ * is written to stderr. -ENODEV and -EAGAIN belong to queues: see queue.c.
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
 #include "interpose.h"
@@ -336,6 +336,8 @@ static int create_all_ways(int what) {
     struct tzram_ctx *ctx = NULL;
     struct tzram_comp *tfm = NULL;
     struct tzram_dict *dict = NULL;
+    struct tzram_queue *queue = NULL;
+    struct tzram_queue_params p;
     int rc;
     switch (what) {
     case 0:
@@ -353,6 +355,17 @@ static int create_all_ways(int what) {
         if (rc && tfm) rc = 1;
         tzram_comp_free(tfm);
         return rc;
+    case 6:
+        tzram_queue_params_init(&p);
+        p.threads = 2;
+        p.engine = TZRAM_ENGINE_CPU;
+        rc = tzram_queue_create(&p, &queue);
+        refuse_after = -1;
+        if (rc && queue) rc = 1;
+        /* What the C library says where it has no memory for a thread. */
+        if (rc == -EAGAIN) rc = -ENOMEM;
+        tzram_queue_destroy(queue);
+        return rc;
     default:
         rc = tzram_dict_create(page, sizeof page, &dict);
         refuse_after = -1;
@@ -363,9 +376,10 @@ static int create_all_ways(int what) {
 }
 
 static void enomem(void) {
-    static const char *const names[] = {"ctx adaptive", "ctx lz4", "ctx zstd", "comp lz4", "comp zstd", "dict"};
+    static const char *const names[] = {"ctx adaptive", "ctx lz4", "ctx zstd", "comp lz4", "comp zstd", "dict",
+                                        "queue"};
     generate_page(page, 0);
-    for (int what = 0; what < 6; what++) {
+    for (int what = 0; what < 7; what++) {
         fflush(stdout);
         pid_t child = fork();
         if (child < 0) give_up("fork");

@@ -3,7 +3,7 @@
  *
  * Two layers. The page layer (tzram_ctx) turns a page into a self-describing object that is never longer than the page; an object
  * is for tzram to read. The comp layer (tzram_comp) turns any buffer into a standard LZ4 block or Zstandard frame and back, for
- * liblz4, libzstd or the Linux kernel to read or write.
+ * liblz4, libzstd or the Linux kernel to read or write. A queue (tzram_queue) does the page layer's work in threads of its own.
  *
  * A page is page_size bytes: 4096 unless the context was made with 8192, 16384, 32768 or 65536. An object is 1 to page_size bytes;
  * one of page_size bytes is the page itself. Objects are the same on every CPU: what one machine writes, any other reads.
@@ -16,7 +16,9 @@
  *
  * Threads. A context or a comp handle is used by one thread at a time; different handles are independent and share no lock. A
  * dictionary is immutable: any number of handles and threads share it, and it must outlive them. The rest may be called from
- * anywhere. Handles work on in a forked child.
+ * anywhere. Handles work on in a forked child, but for queues. Any number of threads may use one queue at the same time. Its
+ * own threads (tzram-0, tzram-1 and so on, all signals blocked) are there from tzram_queue_create() to tzram_queue_destroy(); nothing
+ * else starts any. The calls of a queue allocate nothing, but may wake threads, and tzram_queue_reap() sleeps if it is told to.
  *
  * Errors. A function that can fail returns int: 0, or a negative errno. errno itself is left alone, nothing is printed, no signal
  * is raised.
@@ -27,6 +29,8 @@
  *   -EBADMSG         (-74)  the compressed input is damaged or not ours: dst may hold anything within its bounds
  *   -ENOMEM          (-12)  an allocation failed
  *   -ESTALE         (-116)  the object needs another dictionary than the handle has
+ *   -EAGAIN          (-11)  a queue is full, or nothing in it has finished, or no thread can be started
+ *   -ENODEV          (-19)  no usable CUDA device or driver
  *   -ENOTRECOVERABLE (-131) a defect in the library was caught: this handle answers nothing but its destruction from now on
  * tzram_strerror() has a sentence for each. The numbers are those of Linux on x86-64 and AArch64.
  *
@@ -74,6 +78,21 @@
  * Entries of the per-codec counters, indexed by enum tzram_codec.
  */
 #define TZRAM_STATS_CODECS 8
+
+/**
+ * Requests that a queue holds where the caller names no number.
+ */
+#define TZRAM_QUEUE_DEPTH_DEFAULT 1024
+
+/**
+ * Most requests that a queue can be made for.
+ */
+#define TZRAM_QUEUE_DEPTH_MAX (1 << 20)
+
+/**
+ * Most threads that a queue can be made with.
+ */
+#define TZRAM_QUEUE_THREADS_MAX 1024
 
 /**
  * Instruction sets. A wider one includes the narrower ones of its family; every one includes scalar.
@@ -128,6 +147,38 @@ enum tzram_codec {
 };
 
 /**
+ * Who does a queue's work.
+ */
+enum tzram_engine {
+    /**
+     * A CUDA device where there is one that can do what is asked for and is faster from some number of pages on; else the CPU.
+     */
+    TZRAM_ENGINE_AUTO,
+    /**
+     * The CPU.
+     */
+    TZRAM_ENGINE_CPU,
+    /**
+     * A CUDA device: "tzp" or "lz4" at its default level, with pages of 4096 bytes and without a dictionary.
+     */
+    TZRAM_ENGINE_CUDA,
+};
+
+/**
+ * What a request asks for.
+ */
+enum tzram_op {
+    /**
+     * Make the object of a page.
+     */
+    TZRAM_OP_COMPRESS,
+    /**
+     * Restore the page of an object.
+     */
+    TZRAM_OP_DECOMPRESS,
+};
+
+/**
  * A compressor and decompressor of buffers, as the kernel's crypto_comp: one thread at a time.
  */
 struct tzram_comp;
@@ -141,6 +192,12 @@ struct tzram_ctx;
  * A dictionary: history that pages are compressed against. Immutable; any number of contexts and threads may share one.
  */
 struct tzram_dict;
+
+/**
+ * Requests on their way: worker threads take them, the caller gets them back finished. Any number of threads may submit and reap
+ * at the same time.
+ */
+struct tzram_queue;
 
 /**
  * How a context works. tzram_params_init() writes every default; set what differs.
@@ -220,6 +277,14 @@ struct tzram_stats {
      * Decompressions that failed (zram: failed_reads).
      */
     uint64_t decompress_errors;
+    /**
+     * Of all these pages, failed ones included, those that a queue's device has done.
+     */
+    uint64_t device_pages;
+    /**
+     * Calls to a device that failed after its queue was created; the CPU did the pages.
+     */
+    uint64_t device_errors;
 };
 
 /**
@@ -284,6 +349,70 @@ struct tzram_page_info {
      * Same-filled pages: the repeated 8-byte word as a little-endian number. Objects with a dictionary: its id.
      */
     uint64_t fill;
+};
+
+/**
+ * How a queue works. tzram_queue_params_init() writes every default; set what differs.
+ */
+struct tzram_queue_params {
+    /**
+     * sizeof(struct tzram_queue_params), set by the caller (tzram_queue_params_init() does).
+     */
+    uint32_t struct_size;
+    /**
+     * enum tzram_engine.
+     */
+    int32_t engine;
+    /**
+     * Most requests that are submitted and not yet reaped; 0 = TZRAM_QUEUE_DEPTH_DEFAULT, at most TZRAM_QUEUE_DEPTH_MAX.
+     */
+    uint32_t depth;
+    /**
+     * Worker threads; 0 = one for each CPU that the caller may run on, at most TZRAM_QUEUE_THREADS_MAX.
+     */
+    uint32_t threads;
+    /**
+     * Number of the device, as the driver counts: 0 is the first.
+     */
+    int32_t device;
+    /**
+     * How the pages are compressed, with a struct_size of its own.
+     */
+    struct tzram_params page;
+};
+
+/**
+ * One page for a queue to work on. From tzram_queue_submit() to tzram_queue_reap() it is the queue's.
+ */
+struct tzram_req {
+    /**
+     * enum tzram_op.
+     */
+    uint32_t op;
+    /**
+     * 0 or a negative errno, as tzram_compress_page() or tzram_decompress_page() return it; written when the request has finished.
+     */
+    int32_t status;
+    /**
+     * What to read: a page, or an object.
+     */
+    const uint8_t *src;
+    /**
+     * Where to write: an object, or a page.
+     */
+    uint8_t *dst;
+    /**
+     * Bytes of the object to restore; not used for compression.
+     */
+    uint32_t slen;
+    /**
+     * For compression the capacity of dst. When the request has finished: bytes written to dst, 0 if it failed.
+     */
+    uint32_t dlen;
+    /**
+     * The caller's; the queue leaves it alone.
+     */
+    void *user;
 };
 
 /**
@@ -649,6 +778,102 @@ int tzram_decompress_page(struct tzram_ctx *ctx, const uint8_t *src, unsigned in
  * field says.
  */
 int tzram_page_info(const struct tzram_ctx *ctx, const uint8_t *src, unsigned int slen, struct tzram_page_info *out);
+
+/**
+ * Writes every default to *params, struct_size and those of the page included. NULL is ignored.
+ *
+ * The caller promises:
+ * `params` is NULL or writable as a whole.
+ */
+void tzram_queue_params_init(struct tzram_queue_params *params);
+
+/**
+ * Makes a queue and starts its threads; params NULL = every default. *out is NULL on failure, and nothing is left running.
+ *
+ * -EINVAL: out NULL, a bad params struct, an unknown engine, too large a depth or number of threads, or what
+ * tzram_ctx_create() refuses in params->page; -ENOENT and -EOPNOTSUPP as there; -ENODEV: TZRAM_ENGINE_CUDA without a usable device,
+ * driver, or build; -EOPNOTSUPP: TZRAM_ENGINE_CUDA with parameters that a device cannot do; -EAGAIN: no more threads;
+ * -ENOMEM. A queue is of no use in a forked child, which has none of its threads: the child must not even destroy it.
+ *
+ * The caller promises:
+ * `params` is NULL or a struct of the size that its first field says, with live pointers in it; `out` is NULL or
+ * writable. A dictionary outlives the queue.
+ */
+int tzram_queue_create(const struct tzram_queue_params *params,
+                       struct tzram_queue **out);
+
+/**
+ * Gives up to `n` requests to the queue, the first ones, as many as there is room for; returns how many it took, 0 if n is 0.
+ *
+ * A request, its buffers and nothing else belong to the queue until the request was reaped (or the queue is destroyed): the
+ * caller leaves them alone. The array may be used again at once. Requests finish in any order; each has its own status. What
+ * is wrong with a request (a NULL pointer, an unknown op, overlapping buffers) is in its status, too.
+ *
+ * -EAGAIN: the queue is full, as many as its depth are submitted and not reaped; -EINVAL: a NULL pointer, also in reqs, and nothing
+ * was taken; -ENOTRECOVERABLE: a defect was caught in one of its threads. Never waits.
+ *
+ * The caller promises:
+ * `q` is NULL or live; `reqs` has `n` entries, each NULL or a request whose buffers are as its fields say, in use nowhere else.
+ */
+int tzram_queue_submit(struct tzram_queue *q,
+                       struct tzram_req *const *reqs,
+                       size_t n);
+
+/**
+ * Writes up to `max` finished requests to done, which are the caller's again; returns how many. Waits until so many have finished,
+ * or all that were submitted have, or timeout_ms is over (0: does not wait; negative: for ever), and then takes what there is.
+ * So max says how many are worth waking up for; 1 is right where latency counts.
+ *
+ * -EAGAIN: nothing finished in time, or timeout_ms is negative and nothing is submitted; -EINVAL: a NULL pointer, max 0;
+ * -ENOTRECOVERABLE: a defect was caught in one of the threads, and all that was submitted has been reaped.
+ *
+ * The caller promises:
+ * `q` is NULL or live; `done` is NULL or has `max` entries.
+ */
+int tzram_queue_reap(struct tzram_queue *q,
+                     struct tzram_req **done,
+                     size_t max,
+                     int timeout_ms);
+
+/**
+ * Returns what the queue works with now: TZRAM_ENGINE_CPU or TZRAM_ENGINE_CUDA; -EINVAL: q is NULL. A queue whose device has
+ * failed says TZRAM_ENGINE_CPU, and the CPU has done what the device had not.
+ *
+ * The caller promises:
+ * `q` is NULL or live.
+ */
+int tzram_queue_engine(const struct tzram_queue *q);
+
+/**
+ * Returns a file descriptor that is readable while finished requests wait to be reaped, for poll() and its like; it is the
+ * queue's: not to be read, written, or closed. It is made by the first call; without one, nothing is spent on it.
+ *
+ * -EINVAL: q is NULL; -EAGAIN: no more file descriptors; -ENOMEM.
+ *
+ * The caller promises:
+ * `q` is NULL or live.
+ */
+int tzram_queue_fd(const struct tzram_queue *q);
+
+/**
+ * Writes the counters of all threads together to *out, whose struct_size the caller has set. May be called at any time: each
+ * counter is right, but they may be of slightly different moments.
+ *
+ * -EINVAL: a NULL pointer, or out->struct_size unknown.
+ *
+ * The caller promises:
+ * `q` is NULL or live; `out` is NULL or a struct of the size that its first field says.
+ */
+int tzram_queue_stats(const struct tzram_queue *q, struct tzram_stats *out);
+
+/**
+ * Waits until everything that was submitted has finished, ends the threads, and frees the queue. Requests that were not reaped are
+ * the caller's again, each with its status. NULL is fine.
+ *
+ * The caller promises:
+ * `q` is NULL or came from tzram_queue_create() and is not used again; nobody is in a call on it.
+ */
+void tzram_queue_destroy(struct tzram_queue *q);
 
 /**
  * The table of an algorithm or driver in the shape of the kernel's struct zcomp_ops; NULL if the name is unknown or not

@@ -3,6 +3,7 @@
 
 use core::ffi::{c_int, c_uint};
 use core::ptr;
+use std::sync::Mutex;
 
 use tzram::abi::*;
 
@@ -14,8 +15,12 @@ fn with_panic<T>(call: impl FnOnce() -> T) -> T {
     call()
 }
 
+/// A panic that is asked for is the next call's, whoever makes it: the tests here do not run beside each other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_panic_becomes_an_errno_and_poisons_only_its_handle() {
+    let _alone = ONE_AT_A_TIME.lock();
     // SAFETY: every call below gets what the header asks for: live handles, buffers of the stated lengths.
     unsafe {
         let caught: c_int = -libc::ENOTRECOVERABLE;
@@ -69,11 +74,58 @@ fn a_panic_becomes_an_errno_and_poisons_only_its_handle() {
 }
 
 #[test]
+fn a_panic_in_a_thread_of_a_queue_poisons_the_queue_and_loses_no_request() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let mut params = tzram_queue_params { threads: 2, ..Default::default() };
+    params.page.alg = c"tzp".as_ptr();
+    let (page, mut dst) = ([3u8; PAGE], [[0u8; 16]; 32]);
+    let mut reqs = dst.each_mut().map(|dst| tzram_req {
+        op: tzram_op::TZRAM_OP_COMPRESS as u32,
+        status: 1,
+        src: page.as_ptr(),
+        dst: dst.as_mut_ptr(),
+        slen: 0,
+        dlen: 16,
+        user: ptr::null_mut(),
+    });
+    let list = reqs.each_mut().map(ptr::from_mut);
+    let caught: c_int = -libc::ENOTRECOVERABLE;
+    // SAFETY: every call below gets what the header asks for: live handles, requests with buffers of the stated lengths.
+    unsafe {
+        let mut queue = ptr::null_mut();
+        assert_eq!(tzram_queue_create(&params, &mut queue), 0);
+        panic_in_next_request();
+        assert_eq!(tzram_queue_submit(queue, list.as_ptr(), list.len()), 32);
+        let mut done = [ptr::null_mut(); 32];
+        assert_eq!(tzram_queue_reap(queue, done.as_mut_ptr(), 32, -1), 32);
+        let statuses = list.map(|req| (*req).status);
+        assert!(statuses.contains(&caught) && statuses.iter().all(|&status| status == 0 || status == caught));
+        assert_eq!(tzram_queue_submit(queue, list.as_ptr(), 1), caught);
+        assert_eq!(tzram_queue_reap(queue, done.as_mut_ptr(), 32, -1), caught);
+        tzram_queue_destroy(queue);
+
+        queue = ptr::null_mut();
+        assert_eq!(with_panic(|| tzram_queue_create(&params, &mut queue)), caught);
+        assert!(queue.is_null());
+        assert_eq!(tzram_queue_create(&params, &mut queue), 0);
+        assert_eq!(with_panic(|| tzram_queue_submit(queue, list.as_ptr(), 1)), caught);
+        assert_eq!(tzram_queue_submit(queue, list.as_ptr(), 1), caught, "a poisoned handle stays so");
+        tzram_queue_destroy(queue);
+        assert_eq!(tzram_queue_create(&params, &mut queue), 0);
+        assert_eq!(with_panic(|| tzram_queue_reap(queue, done.as_mut_ptr(), 1, 0)), caught);
+        tzram_queue_destroy(queue);
+        assert_eq!(tzram_queue_create(&params, &mut queue), 0);
+        assert_eq!(with_panic(|| tzram_queue_fd(queue)), caught);
+        tzram_queue_destroy(queue);
+    }
+}
+
+#[test]
 fn panics_of_the_library_print_nothing() {
     // The check needs a process of its own, whose stderr it reads: this test program, running the other test.
     let exe = std::env::current_exe().expect("this program");
     let run = std::process::Command::new(exe)
-        .args(["a_panic_becomes_an_errno", "--test-threads=1", "--nocapture"])
+        .args(["a_panic_", "--test-threads=1", "--nocapture"])
         .output()
         .expect("this program runs");
     assert!(run.status.success());

@@ -11,11 +11,13 @@
 //!
 //! Environment: TZRAM_PAGES (folder with more pages), TZRAM_BENCH_ROUNDS (default 9), TZRAM_BENCH_PAGES (most pages
 //! taken, default 6000), TZRAM_BENCH_ROWS (only rows whose name contains one of these words, the peers always; and no
-//! tables but those of pages that have such a row).
+//! tables but those of pages that have such a row), TZRAM_BENCH_BATCHES (set: only the tables of batches), TZRAM_BENCH_THREADS
+//! (most threads of a queue).
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
+mod batch;
 mod codecs;
 mod crossed;
 mod lz4;
@@ -187,7 +189,7 @@ fn main() {
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
-    pin();
+    let anywhere = pin();
     let most = env("TZRAM_BENCH_PAGES", 6000);
     let sets = corpus::load();
     println!("tzram {} on {}, best backend {}", env!("CARGO_PKG_VERSION"), machine(), tzram::detect_backend().name());
@@ -197,6 +199,9 @@ fn main() {
         all.filter(|unit| !corpus::same_filled(unit)).map(<[u8]>::to_vec).collect()
     };
     let mut pages = Workload::new(units(4096), 4096, most);
+    if std::env::var_os("TZRAM_BENCH_BATCHES").is_some() {
+        return anywhere.again(|| batch::run(&mut pages));
+    }
     run("Pages", &mut pages, rows(4096, true), PEERS);
     run_hot("Hot pages", &pages, hot_rows(), PEERS);
     run("LZ4 pages", &mut pages, lz4::rows(false), lz4::PEERS);
@@ -216,6 +221,7 @@ fn main() {
     run("LZ4 units of 64 KiB", &mut large, lz4::rows_64k(), lz4::PEERS);
     run("Zstandard units of 64 KiB", &mut large, zstd::rows_64k(), zstd::PEERS);
     same_filled();
+    anywhere.again(|| batch::run(&mut pages));
     lz4::rejection(&pages);
     lz4::early_stop(&sets);
     footprint();

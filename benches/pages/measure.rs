@@ -24,12 +24,28 @@ pub fn now() -> f64 {
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 
-pub fn pin() {
+/// Where this thread might run before it was pinned.
+pub struct Anywhere(libc::cpu_set_t);
+
+/// Keeps this thread on the CPU where it is.
+pub fn pin() -> Anywhere {
     // SAFETY: a zeroed cpu_set_t is empty; the calls get its size and address. Failing to pin only costs precision.
     unsafe {
-        let mut set: libc::cpu_set_t = core::mem::zeroed();
+        let (mut before, mut set): (libc::cpu_set_t, libc::cpu_set_t) = core::mem::zeroed();
+        libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut before);
         libc::CPU_SET(libc::sched_getcpu().max(0) as usize, &mut set);
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
+        Anywhere(before)
+    }
+}
+
+impl Anywhere {
+    /// Runs `body` without the thread being pinned.
+    pub fn again(&self, body: impl FnOnce()) {
+        // SAFETY: a set that the kernel has written.
+        unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &self.0) };
+        body();
+        pin();
     }
 }
 

@@ -6,6 +6,7 @@ use super::ctx::tzram_ctx;
 use super::guard::{call, call_on, destination, source};
 use crate::base::Error;
 use crate::engine::batch::for_each;
+use crate::kernel::word::prefetch;
 
 use super::errno;
 
@@ -19,6 +20,17 @@ unsafe fn note(status: *mut c_int, i: usize, result: Result<(), Error>) -> Resul
         unsafe { status.add(i).write(result.map_or_else(errno::number, |()| 0)) };
     }
     result
+}
+
+/// Has what the next call reads fetched into the cache.
+///
+/// # Safety
+/// `src` is NULL or has `len` readable bytes.
+unsafe fn fetch(src: *const u8, len: usize) {
+    // SAFETY: by this function's contract.
+    if let Ok(src) = unsafe { source(src, len) } {
+        prefetch(src);
+    }
 }
 
 /// Compresses `n` pages as tzram_compress_page() does one; every page is tried.
@@ -46,6 +58,9 @@ pub unsafe extern "C" fn tzram_compress_pages(
         for_each(n, |i| {
             // SAFETY: `i < n`; the arrays have n entries, and the caller's promises for each are those of one page.
             unsafe {
+                if i + 1 < n {
+                    fetch(src.add(i + 1).read(), context.page_size());
+                }
                 let capacity = dlen.add(i).replace(0) as usize;
                 let result = source(src.add(i).read(), context.page_size()).and_then(|page| {
                     let dst = destination(dst.add(i).read(), capacity, page)?;
@@ -83,6 +98,9 @@ pub unsafe extern "C" fn tzram_decompress_pages(
         for_each(n, |i| {
             // SAFETY: `i < n`; the arrays have n entries, and the caller's promises for each are those of one page.
             unsafe {
+                if i + 1 < n {
+                    fetch(src.add(i + 1).read(), slen.add(i + 1).read() as usize);
+                }
                 let result = source(src.add(i).read(), slen.add(i).read() as usize).and_then(|object| {
                     if object.len() > context.page_size() {
                         return Err(Error::Corrupt);

@@ -11,6 +11,7 @@ use super::types::{TZRAM_LEVEL_DEFAULT, tzram_backend, tzram_params, tzram_stats
 use crate::base::{Backend, Error};
 use crate::engine::page::Context;
 use crate::engine::params::Params;
+use crate::engine::stats::Snapshot;
 use crate::kernel::scratch::Scratch;
 
 /// A page compressor and decompressor: one thread at a time. Many contexts run in parallel without sharing anything.
@@ -55,7 +56,7 @@ pub(super) unsafe fn name_from<'a>(name: *const c_char) -> Option<&'a [u8]> {
 ///
 /// # Safety
 /// `params` is NULL or points to a struct of the size that its first field says, whose `alg` and `dict` are NULL or live.
-unsafe fn engine_params(params: *const tzram_params) -> Result<Params<'static>, Error> {
+pub(super) unsafe fn engine_params(params: *const tzram_params) -> Result<Params<'static>, Error> {
     if params.is_null() {
         return Ok(Params::default());
     }
@@ -73,6 +74,24 @@ unsafe fn engine_params(params: *const tzram_params) -> Result<Params<'static>, 
         // SAFETY: NULL or live, and by the header's contract it outlives the context.
         dict: unsafe { params.dict.as_ref() }.map(|dict| &dict.0),
     })
+}
+
+/// The struct of the ABI for these counters.
+pub(super) fn stats_from(page_size: usize, now: &Snapshot) -> tzram_stats {
+    tzram_stats {
+        struct_size: 0,
+        page_size: page_size as u32,
+        pages_in: now.pages_in,
+        bytes_in: now.bytes_in,
+        bytes_out: now.bytes_out,
+        pages_out: now.pages_out,
+        pages_by_codec: now.pages_by_codec,
+        bytes_by_codec: now.bytes_by_codec,
+        compress_errors: now.compress_errors,
+        decompress_errors: now.decompress_errors,
+        device_pages: now.device_pages,
+        device_errors: now.device_errors,
+    }
 }
 
 /// Bytes of a context's memory when it begins aligned, and its words of scratch.
@@ -235,19 +254,7 @@ pub unsafe extern "C" fn tzram_ctx_stats(ctx: *const tzram_ctx, out: *mut tzram_
         }
         // SAFETY: live by this function's contract; counters are atomics and the rest of the context is never written.
         let context = unsafe { &(*ctx).context };
-        let now = context.stats().snapshot();
-        let stats = tzram_stats {
-            struct_size: 0,
-            page_size: context.page_size() as u32,
-            pages_in: now.pages_in,
-            bytes_in: now.bytes_in,
-            bytes_out: now.bytes_out,
-            pages_out: now.pages_out,
-            pages_by_codec: now.pages_by_codec,
-            bytes_by_codec: now.bytes_by_codec,
-            compress_errors: now.compress_errors,
-            decompress_errors: now.decompress_errors,
-        };
+        let stats = stats_from(context.page_size(), &context.stats().snapshot());
         // SAFETY: by this function's contract.
         unsafe { write_struct(out, &stats) }
     })

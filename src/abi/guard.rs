@@ -228,6 +228,23 @@ pub mod testing {
         ASKED.store(true, core::sync::atomic::Ordering::SeqCst);
     }
 
+    #[cfg(feature = "testing")]
+    static ASKED_IN_REQUEST: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
+
+    /// Makes a thread of a queue panic at the next request.
+    #[cfg(feature = "testing")]
+    pub fn panic_in_next_request() {
+        ASKED_IN_REQUEST.store(true, core::sync::atomic::Ordering::SeqCst);
+    }
+
+    #[inline(always)]
+    pub(in crate::abi) fn panic_in_request_if_asked() {
+        #[cfg(feature = "testing")]
+        if ASKED_IN_REQUEST.swap(false, core::sync::atomic::Ordering::SeqCst) {
+            panic!("asked for by a test");
+        }
+    }
+
     #[inline(always)]
     pub(super) fn panic_if_asked() {
         #[cfg(feature = "testing")]

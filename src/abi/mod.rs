@@ -9,6 +9,8 @@ mod errno;
 mod guard;
 mod info;
 mod page;
+mod queue;
+mod thread;
 mod types;
 mod zcomp;
 
@@ -17,8 +19,9 @@ pub use comp::*;
 pub use ctx::*;
 pub use dict::*;
 #[cfg(feature = "testing")]
-pub use guard::testing::panic_in_next_call;
+pub use guard::testing::{panic_in_next_call, panic_in_next_request};
 pub use info::*;
 pub use page::*;
+pub use queue::*;
 pub use types::*;
 pub use zcomp::*;

@@ -8,6 +8,7 @@ use core::ptr;
 
 use super::dict::tzram_dict;
 use super::guard::Versioned;
+use crate::base::Error;
 use crate::base::page::PAGE_SIZE;
 
 /// The level of callers who have no opinion: the algorithm's default. (The kernel's ZCOMP_PARAM_NO_LEVEL.)
@@ -191,6 +192,10 @@ pub struct tzram_stats {
     pub compress_errors: u64,
     /// Decompressions that failed (zram: failed_reads).
     pub decompress_errors: u64,
+    /// Of all these pages, failed ones included, those that a queue's device has done.
+    pub device_pages: u64,
+    /// Calls to a device that failed after its queue was created; the CPU did the pages.
+    pub device_errors: u64,
 }
 
 // SAFETY: repr(C), begins with struct_size, plain fields.
@@ -204,8 +209,123 @@ unsafe impl Versioned for tzram_stats {
         offset_of!(tzram_stats, bytes_by_codec),
         offset_of!(tzram_stats, compress_errors),
         offset_of!(tzram_stats, decompress_errors),
+        offset_of!(tzram_stats, device_pages),
+        offset_of!(tzram_stats, device_errors),
         size_of::<tzram_stats>(),
     ];
+}
+
+/// Who does a queue's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum tzram_engine {
+    /// A CUDA device where there is one that can do what is asked for and is faster from some number of pages on; else the CPU.
+    TZRAM_ENGINE_AUTO,
+    /// The CPU.
+    TZRAM_ENGINE_CPU,
+    /// A CUDA device: "tzp" or "lz4" at its default level, with pages of 4096 bytes and without a dictionary.
+    TZRAM_ENGINE_CUDA,
+}
+
+impl tzram_engine {
+    /// The engine of this number.
+    pub(super) fn from_number(number: i32) -> Result<Self, Error> {
+        use tzram_engine::*;
+        let all = [TZRAM_ENGINE_AUTO, TZRAM_ENGINE_CPU, TZRAM_ENGINE_CUDA];
+        all.into_iter().find(|engine| *engine as i32 == number).ok_or(Error::Invalid)
+    }
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum tzram_op {
+    /// Make the object of a page.
+    TZRAM_OP_COMPRESS,
+    /// Restore the page of an object.
+    TZRAM_OP_DECOMPRESS,
+}
+
+/// Requests that a queue holds where the caller names no number.
+pub const TZRAM_QUEUE_DEPTH_DEFAULT: u32 = 1024;
+
+/// Most requests that a queue can be made for.
+pub const TZRAM_QUEUE_DEPTH_MAX: u32 = 1 << 20;
+
+/// Most threads that a queue can be made with.
+pub const TZRAM_QUEUE_THREADS_MAX: u32 = 1024;
+
+/// How a queue works. tzram_queue_params_init() writes every default; set what differs.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct tzram_queue_params {
+    /// sizeof(struct tzram_queue_params), set by the caller (tzram_queue_params_init() does).
+    pub struct_size: u32,
+    /// enum tzram_engine.
+    pub engine: i32,
+    /// Most requests that are submitted and not yet reaped; 0 = TZRAM_QUEUE_DEPTH_DEFAULT, at most TZRAM_QUEUE_DEPTH_MAX.
+    pub depth: u32,
+    /// Worker threads; 0 = one for each CPU that the caller may run on, at most TZRAM_QUEUE_THREADS_MAX.
+    pub threads: u32,
+    /// Number of the device, as the driver counts: 0 is the first.
+    pub device: i32,
+    /// How the pages are compressed, with a struct_size of its own.
+    pub page: tzram_params,
+}
+
+// SAFETY: repr(C), begins with struct_size, plain fields.
+unsafe impl Versioned for tzram_queue_params {
+    const SIZES: &'static [usize] = &{
+        const PAGE: usize = offset_of!(tzram_queue_params, page);
+        const INNER: &[usize] = tzram_params::SIZES;
+        let outer = [
+            offset_of!(tzram_queue_params, depth),
+            offset_of!(tzram_queue_params, threads),
+            offset_of!(tzram_queue_params, device),
+            offset_of!(tzram_queue_params, device) + size_of::<i32>(),
+            PAGE,
+        ];
+        let mut sizes = [0; 5 + INNER.len()];
+        let mut i = 0;
+        while i < sizes.len() {
+            sizes[i] = if i < outer.len() { outer[i] } else { PAGE + INNER[i - outer.len()] };
+            i += 1;
+        }
+        sizes
+    };
+}
+
+impl Default for tzram_queue_params {
+    fn default() -> Self {
+        tzram_queue_params {
+            struct_size: size_of::<tzram_queue_params>() as u32,
+            engine: tzram_engine::TZRAM_ENGINE_AUTO as i32,
+            depth: TZRAM_QUEUE_DEPTH_DEFAULT,
+            threads: 0,
+            device: 0,
+            page: tzram_params::default(),
+        }
+    }
+}
+
+/// One page for a queue to work on. From tzram_queue_submit() to tzram_queue_reap() it is the queue's.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct tzram_req {
+    /// enum tzram_op.
+    pub op: u32,
+    /// 0 or a negative errno, as tzram_compress_page() or tzram_decompress_page() return it; written when the request has finished.
+    pub status: i32,
+    /// What to read: a page, or an object.
+    pub src: *const u8,
+    /// Where to write: an object, or a page.
+    pub dst: *mut u8,
+    /// Bytes of the object to restore; not used for compression.
+    pub slen: u32,
+    /// For compression the capacity of dst. When the request has finished: bytes written to dst, 0 if it failed.
+    pub dlen: u32,
+    /// The caller's; the queue leaves it alone.
+    pub user: *mut c_void,
 }
 
 /// Parameters of a zcomp backend: the kernel's struct zcomp_params.
@@ -305,5 +425,6 @@ mod tests {
         check::<tzram_params>();
         check::<tzram_page_info>();
         check::<tzram_stats>();
+        check::<tzram_queue_params>();
     }
 }

@@ -5,5 +5,6 @@ pub mod comp;
 pub mod dict;
 pub mod page;
 pub mod params;
+pub mod queue;
 mod select;
 pub mod stats;

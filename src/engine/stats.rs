@@ -41,6 +41,28 @@ pub struct Snapshot {
     pub compress_errors: u64,
     /// Decompressions that failed.
     pub decompress_errors: u64,
+    /// Pages that a device compressed or decompressed.
+    pub device_pages: u64,
+    /// Calls to a device that failed.
+    pub device_errors: u64,
+}
+
+impl Snapshot {
+    /// Adds the counters of another context to these.
+    pub fn add(&mut self, other: &Snapshot) {
+        self.pages_in += other.pages_in;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.pages_out += other.pages_out;
+        for i in 0..CODEC_SLOTS {
+            self.pages_by_codec[i] += other.pages_by_codec[i];
+            self.bytes_by_codec[i] += other.bytes_by_codec[i];
+        }
+        self.compress_errors += other.compress_errors;
+        self.decompress_errors += other.decompress_errors;
+        self.device_pages += other.device_pages;
+        self.device_errors += other.device_errors;
+    }
 }
 
 /// The counters. One thread writes (the one that uses the context), any may read: plain loads and stores, no clock.
@@ -96,6 +118,7 @@ impl Stats {
             bytes_by_codec,
             compress_errors: self.compress_errors.load(Relaxed),
             decompress_errors: self.decompress_errors.load(Relaxed),
+            ..Snapshot::default()
         }
     }
 

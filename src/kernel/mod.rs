@@ -19,6 +19,7 @@ pub mod lz4_encode;
 pub mod lz4_isa;
 pub mod match_len;
 pub mod phases;
+pub mod ring;
 pub mod same_fill;
 pub mod scratch;
 pub mod table;

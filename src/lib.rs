@@ -28,7 +28,6 @@ mod api;
 mod arch;
 mod base;
 #[cfg(feature = "cuda")]
-#[allow(dead_code)]
 mod cuda;
 mod dispatch;
 mod engine;

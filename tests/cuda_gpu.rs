@@ -130,7 +130,8 @@ fn damaged_objects_get_the_verdict_of_the_cpu() {
             objects.push(tzp_of_parts(&mut random));
         }
         // The engine keeps empty objects, Zstandard and dictionaries to itself.
-        objects.retain(|object| object.len() == PAGE || object.first().is_some_and(|tag| tag & 16 == 0 && tag & 15 != 4));
+        objects
+            .retain(|object| object.len() == PAGE || object.first().is_some_and(|tag| tag & 16 == 0 && tag & 15 != 4));
         for (object, restored) in objects.iter().zip(run(&mut *device, Op::Decompress, &objects)) {
             let expected = cpus[0].decompress_page(object);
             verdicts[usize::from(expected.is_ok())] += 1;

@@ -21,7 +21,7 @@ use super::types::{
 };
 use crate::base::Error;
 use crate::engine::params::Params;
-use crate::engine::queue::{Found, Queue, Request, Work, job};
+use crate::engine::queue::{Found, Queue, Request, Work, open};
 use crate::kernel::word::prefetch;
 
 /// Requests on their way: worker threads take them, the caller gets them back finished. Any number of threads may submit and reap
@@ -115,12 +115,16 @@ unsafe fn read_params(params: *const tzram_queue_params) -> Result<(tzram_queue_
 /// Opens the device that an engine needs, if it needs one.
 ///
 /// # Errors
-/// [`Error::Unsupported`]: no device can do what the parameters ask for; [`Error::NoDevice`]. Neither for TZRAM_ENGINE_AUTO.
-fn open_device(engine: tzram_engine, _number: i32, params: &Params<'_>) -> Result<Option<Found>, Error> {
+/// As [`open`] for TZRAM_ENGINE_CUDA. None for TZRAM_ENGINE_AUTO: whatever keeps a device from being used, the CPU is there.
+fn open_device(engine: tzram_engine, number: i32, params: &Params<'_>, depth: usize) -> Result<Option<Found>, Error> {
     match engine {
-        // This build has no code for any device.
-        tzram_engine::TZRAM_ENGINE_CPU | tzram_engine::TZRAM_ENGINE_AUTO => Ok(None),
-        tzram_engine::TZRAM_ENGINE_CUDA => Err(job(params).map_or(Error::Unsupported, |_| Error::NoDevice)),
+        tzram_engine::TZRAM_ENGINE_CPU => Ok(None),
+        tzram_engine::TZRAM_ENGINE_AUTO => {
+            Ok(open(number, params, depth).ok().map(|device| Found { device, forced: false }))
+        }
+        tzram_engine::TZRAM_ENGINE_CUDA => {
+            open(number, params, depth).map(|device| Some(Found { device, forced: true }))
+        }
     }
 }
 
@@ -199,7 +203,7 @@ pub unsafe extern "C" fn tzram_queue_create(params: *const tzram_queue_params, o
         }
         let workers =
             if own.threads == 0 { cpus().min(TZRAM_QUEUE_THREADS_MAX as usize) } else { own.threads as usize };
-        let device = open_device(engine, own.device, &page)?;
+        let device = open_device(engine, own.device, &page, depth as usize)?;
         let queue = Queue::new(&page, depth as usize, workers, device)?;
         let (count, drives) = queue.threads();
         let mut threads = Vec::new();

@@ -1,7 +1,6 @@
 //! L0: constants and plain types that every layer shares. No unsafe code, no dependencies.
 
 pub mod cpu;
-#[allow(dead_code)]
 pub mod device;
 pub mod error;
 pub mod format;

@@ -14,10 +14,16 @@ use crate::alg::{Codec, tzp};
 use crate::base::Error;
 use crate::base::device::{Device, Fault, Op};
 use crate::base::page::PAGE_SIZE;
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::engine::params::{Choice, DEFAULT_ALG, Params};
 use crate::engine::stats::{PageCodec, Snapshot};
 use crate::kernel::ring::Ring;
 use crate::kernel::scratch::Scratch;
+
+/// Most pages of a batch; fewer where the queue is not deep enough for two such batches.
+#[cfg(feature = "cuda")]
+const BATCH: usize = 1024;
 
 /// When the device is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +42,7 @@ pub enum Use {
 }
 
 /// What a device has to do for these parameters, codec and level; `None`: no device can.
-pub fn job(params: &Params<'_>) -> Option<(Codec, i32)> {
+fn job(params: &Params<'_>) -> Option<(Codec, i32)> {
     let alg = params.alg.unwrap_or(DEFAULT_ALG);
     if params.page_size != PAGE_SIZE || params.dict.is_some() || params.backend.is_some() {
         return None;
@@ -48,6 +54,26 @@ pub fn job(params: &Params<'_>) -> Option<(Codec, i32)> {
         _ => false,
     };
     can.then_some((driver.codec, level))
+}
+
+/// Opens CUDA device `number` for the pages of a queue of `depth`.
+///
+/// # Errors
+/// [`Error::Unsupported`]: no device can do what the parameters ask for. [`Error::NoDevice`]: this build has no code for devices, or
+/// as the feature `cuda` has it. [`Error::NoMemory`].
+#[cfg_attr(not(feature = "cuda"), allow(unused_variables))]
+pub fn open(number: i32, params: &Params<'_>, depth: usize) -> Result<Box<dyn Device>, Error> {
+    let (codec, level) = job(params).ok_or(Error::Unsupported)?;
+    #[cfg(feature = "cuda")]
+    {
+        let work = match codec {
+            Codec::Tzp => cuda::Work::Tzp { level: level.unsigned_abs() },
+            _ => cuda::Work::Lz4,
+        };
+        cuda::open(number, work, (depth / 2).clamp(1, BATCH))
+    }
+    #[cfg(not(feature = "cuda"))]
+    Err(Error::NoDevice)
 }
 
 /// The device works.

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use self::bell::Bell;
 use self::calibrate::calibrate;
-pub use self::device::job;
+pub use self::device::open;
 use self::device::{Driver, Use};
 use self::gate::Gate;
 use super::page::Context;

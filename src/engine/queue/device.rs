@@ -42,7 +42,7 @@ pub enum Use {
 }
 
 /// What a device has to do for these parameters, codec and level; `None`: no device can.
-fn job(params: &Params<'_>) -> Option<(Codec, i32)> {
+pub(super) fn job(params: &Params<'_>) -> Option<(Codec, i32)> {
     let alg = params.alg.unwrap_or(DEFAULT_ALG);
     if params.page_size != PAGE_SIZE || params.dict.is_some() || params.backend.is_some() {
         return None;

@@ -3,6 +3,7 @@
 use core::sync::atomic::AtomicU32;
 use std::sync::Arc;
 
+use super::device::job;
 use super::*;
 use crate::base::device::{Fault, Op};
 

@@ -22,6 +22,13 @@
 #include <utility>
 #include <vector>
 
+#if SIMT_ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(start, bytes) (void)0
+#define ASAN_UNPOISON_MEMORY_REGION(start, bytes) (void)0
+#endif
+
 extern "C" const unsigned tzram_block_threads, tzram_block_pages;
 
 static const size_t PAGE = 4096;
@@ -39,9 +46,13 @@ class Guarded {
         if (mprotect(map, PAGE, PROT_NONE) || mprotect(map + PAGE + pages, PAGE, PROT_NONE))
             exit(3);
         data = map + PAGE + pages - (bytes + 15) / 16 * 16;
+        ASAN_POISON_MEMORY_REGION(map + PAGE, size_t(data - map) - PAGE);
         simt_region(data, bytes, how);
     }
-    ~Guarded() { munmap(map, mapped); }
+    ~Guarded() {
+        ASAN_UNPOISON_MEMORY_REGION(map, mapped);
+        munmap(map, mapped);
+    }
     Guarded(const Guarded &) = delete;
     void rubbish(uint32_t seed) {
         for (size_t i = 0; i < bytes; i++)

@@ -9,11 +9,7 @@
 #include <new>
 #include <string>
 
-#if defined(__SANITIZE_ADDRESS__)
-static const bool asan = true;
-#else
-static const bool asan = false;
-#endif
+static const bool asan = SIMT_ASAN;
 
 struct Case {
     const char *kernel;

@@ -287,7 +287,7 @@ KERNEL(bad_stack) {
     out[threadIdx.x] = other[threadIdx.x % 4];
 }
 
-KERNEL(bad_misaligned) { *reinterpret_cast<uint4 *>(out) = *reinterpret_cast<const uint4 *>(in + n); }
+KERNEL(bad_misaligned) { out[threadIdx.x] = reinterpret_cast<const uint4 *>(in + n)->x; }
 KERNEL(bad_misaligned_atomic) { atomicAdd(reinterpret_cast<unsigned *>(reinterpret_cast<char *>(out) + n), 1); }
 KERNEL(bad_shift) { out[threadIdx.x] = in[0] << (31 + n); }
 

@@ -7,14 +7,11 @@
 #include <sys/mman.h>
 #include <vector>
 
-#if defined(__SANITIZE_ADDRESS__)
+#if SIMT_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
-#define SIMT_ASAN 1
 // A launch that ends with a fault leaves the strings of that.
 extern "C" const char *__asan_default_options() { return "detect_leaks=0"; }
-#else
-#define SIMT_ASAN 0
 #endif
 
 namespace simt {

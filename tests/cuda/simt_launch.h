@@ -3,6 +3,11 @@
 #ifndef SIMT_LAUNCH_H
 #define SIMT_LAUNCH_H
 
+// Set by tests/cuda/build: AddressSanitizer is there.
+#ifndef SIMT_ASAN
+#define SIMT_ASAN 0
+#endif
+
 #include <stddef.h>
 
 #ifdef __cplusplus

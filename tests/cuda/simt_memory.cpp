@@ -12,6 +12,10 @@
 // same barriers: a race with those alone is not seen.
 #include "simt_machine.h"
 
+#if SIMT_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include <cstdio>
 #include <dlfcn.h>
 #include <link.h>
@@ -351,6 +355,9 @@ void start_launch_memory() {
 void start_block_memory() {
     blocks++;
     const size_t size = size_t(__stop_simt_shared - __start_simt_shared);
+#if SIMT_ASAN
+    __asan_unpoison_memory_region(__start_simt_shared, size);
+#endif
     // What a fresh block finds there differs from seed to seed.
     const uint8_t rubbish = uint8_t(random_byte());
     for (size_t i = 0; i < size; i++)
@@ -361,11 +368,18 @@ void start_block_memory() {
             for (size_t i = 0; i < PAD; i++)
                 shared_cells[size_t(*pad - __start_simt_shared) + i].pad = true;
     }
-    for (auto pad = __start_simt_pads; pad < __stop_simt_pads; pad++)
+    for (auto pad = __start_simt_pads; pad < __stop_simt_pads; pad++) {
         memset(*pad, 0xC3, PAD);
+#if SIMT_ASAN
+        __asan_poison_memory_region(*pad, PAD);
+#endif
+    }
 }
 
 void end_block_memory() {
+#if SIMT_ASAN
+    __asan_unpoison_memory_region(__start_simt_shared, size_t(__stop_simt_shared - __start_simt_shared));
+#endif
     for (auto pad = __start_simt_pads; pad < __stop_simt_pads; pad++)
         for (size_t i = 0; i < PAD; i++)
             if ((*pad)[i] != 0xC3 && !*simt_error())

@@ -39,7 +39,7 @@ SCAN_HEADERS := $(wildcard examples/tzram_scan/*.h)
 
 TESTS  := test-rust test-rust-without-libzstd test-boundary test-cuda test-c test-readme
 CHECKS := check-fmt check-clippy check-doc check-header check-symbols check-archive check-layers check-words \
-          check-footprint check-conformance check-demo check-asan
+          check-cubins check-footprint check-conformance check-demo check-asan
 
 .DELETE_ON_ERROR:
 .PHONY: all header test bench bench-phases demo install uninstall dist clean check test-emulated help FORCE \
@@ -157,7 +157,8 @@ test-rust-without-libzstd:
 test-boundary:
 	$(CARGO) test $(CARGO_FLAGS) --features testing --test boundary
 test-cuda:
-	$(CARGO) test $(CARGO_FLAGS) --features "cuda testing" --test cuda_device -- --show-output
+	$(CARGO) test $(CARGO_FLAGS) --features "cuda testing" --test cuda_kernels --test cuda_device --test cuda_gpu -- \
+	    --show-output
 test-c: all
 	c_tests/run
 test-readme: all
@@ -169,7 +170,7 @@ check-clippy:
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets --no-default-features -- -D warnings
 	$(CARGO) clippy $(CARGO_FLAGS) --all-targets --features cuda -- -D warnings
-	$(CARGO) clippy $(CARGO_FLAGS) --lib --test cuda_device --features "cuda testing" -- -D warnings
+	$(CARGO) clippy $(CARGO_FLAGS) --lib --tests --features "cuda testing" -- -D warnings
 check-doc:
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(CARGO_FLAGS) --no-deps --document-private-items --features cuda
 check-header:
@@ -178,6 +179,8 @@ check-symbols: library
 	tools/check-symbols
 check-archive: library
 	tools/check-archive '$(libs_private)'
+check-cubins:
+	tools/make-cubins --check
 check-layers:
 	tools/check-layers --self-test
 	tools/check-layers

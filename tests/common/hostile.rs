@@ -1,4 +1,4 @@
-//! Pages and objects made for the ends of the formats.
+//! Pages and objects made for the ends of the formats, and damaged objects.
 
 use super::Random;
 use super::corpus::PAGE;

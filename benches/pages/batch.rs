@@ -4,6 +4,8 @@
 //! clock on the wall against the single calls of the same round; CPU is the CPU time of the whole process against theirs.
 //! Every row writes page i of a batch to buffer i. The threads of a queue are spread
 //! over the CPUs, the thread that submits goes where the kernel puts it.
+//!
+//! Where a CUDA device is there (feature `cuda`), a table more for each algorithm that it has: queues of several depths on it.
 
 use core::ffi::{CStr, c_int, c_uint};
 use core::ptr;
@@ -13,7 +15,7 @@ use tzram::abi::*;
 use crate::measure::{Workload, against, env, median, rounds};
 
 const UNIT: usize = 4096;
-/// Most pages of a batch, and the queue's depth.
+/// Most pages of a batch, and the depth of queues on the CPU.
 const MOST: usize = 256;
 
 /// How a row does its pages.
@@ -25,6 +27,19 @@ enum Way {
     Queue(u32, usize),
     /// Threads; as much as fits is always submitted.
     Stream(u32),
+    /// Likewise, with an engine and a depth.
+    Deep(tzram_engine, u32, usize),
+}
+
+impl Way {
+    fn depth(self) -> usize {
+        if let Way::Deep(_, _, depth) = self { depth } else { MOST }
+    }
+
+    /// Whether pages are all done by the CPU's code.
+    fn by_cpu(self) -> bool {
+        !matches!(self, Way::Deep(engine, ..) if engine != tzram_engine::TZRAM_ENGINE_CPU)
+    }
 }
 
 struct Row {
@@ -66,23 +81,30 @@ fn spread() {
 
 impl Row {
     fn new(alg: &CStr, name: String, way: Way) -> Row {
+        Row::try_new(alg, name, way).unwrap_or_else(|status| panic!("{alg:?}: {status}"))
+    }
+
+    /// Fails with the errno of the handle's creation.
+    fn try_new(alg: &CStr, name: String, way: Way) -> Result<Row, c_int> {
         let page = tzram_params { alg: alg.as_ptr(), ..Default::default() };
         let (mut ctx, mut queue) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: live structs of their own sizes with C strings in them.
         let status = unsafe {
             match way {
-                Way::Queue(threads, _) | Way::Stream(threads) => {
-                    let engine = tzram_engine::TZRAM_ENGINE_CPU as c_int;
-                    let depth = MOST as u32;
+                Way::Queue(threads, _) | Way::Stream(threads) | Way::Deep(_, threads, _) => {
+                    let engine = if let Way::Deep(engine, ..) = way { engine } else { tzram_engine::TZRAM_ENGINE_CPU };
+                    let (engine, depth) = (engine as c_int, way.depth() as u32);
                     let params = tzram_queue_params { engine, depth, threads, page, ..Default::default() };
                     tzram_queue_create(&params, &mut queue)
                 }
                 _ => tzram_ctx_create(&page, &mut ctx),
             }
         };
-        assert_eq!(status, 0, "{name}");
+        if status != 0 {
+            return Err(status);
+        }
         spread();
-        Row { name, way, ctx, queue, wall: Default::default(), cpu: Default::default() }
+        Ok(Row { name, way, ctx, queue, wall: Default::default(), cpu: Default::default() })
     }
 }
 
@@ -176,10 +198,10 @@ impl Pass {
     }
 
     /// Keeps the queue full, and takes a quarter of its depth at a time.
-    fn stream(&mut self, queue: *mut tzram_queue) {
-        let mut done = [ptr::null_mut::<tzram_req>(); MOST];
-        let mut free: Vec<usize> = (0..MOST).collect();
-        let mut list = Vec::with_capacity(MOST);
+    fn stream(&mut self, queue: *mut tzram_queue, depth: usize) {
+        let mut done = vec![ptr::null_mut::<tzram_req>(); depth];
+        let mut free: Vec<usize> = (0..depth).collect();
+        let mut list = Vec::with_capacity(depth);
         let (mut given, mut got) = (0, 0);
         while got < self.src.len() {
             list.clear();
@@ -193,7 +215,7 @@ impl Pass {
             // SAFETY: as above.
             let count = unsafe {
                 assert_eq!(tzram_queue_submit(queue, list.as_ptr(), list.len()), list.len() as c_int);
-                tzram_queue_reap(queue, done.as_mut_ptr(), MOST / 4, -1)
+                tzram_queue_reap(queue, done.as_mut_ptr(), depth / 4, -1)
             };
             assert!(count > 0);
             self.collect(&done[..count as usize]);
@@ -219,7 +241,7 @@ impl Pass {
             Way::Single => self.single(row.ctx),
             Way::Batch(size) => self.batch(row.ctx, size),
             Way::Queue(_, size) => self.queue(row.queue, size),
-            Way::Stream(_) => self.stream(row.queue),
+            Way::Stream(_) | Way::Deep(..) => self.stream(row.queue, row.way.depth()),
         }
     }
 }
@@ -245,7 +267,29 @@ pub fn run(work: &mut Workload) {
             threads = if threads < cpus { (2 * threads).min(cpus) } else { cpus + 1 };
         }
         table(alg, work, rows);
+        if let Some(rows) = device_rows(alg, cpus as u32) {
+            table(alg, work, rows);
+        }
     }
+}
+
+/// Queues on a CUDA device, beside as deep ones on the CPU.
+fn device_rows(alg: &CStr, cpus: u32) -> Option<Vec<Row>> {
+    let mut rows = vec![Row::new(alg, "single calls".to_owned(), Way::Single)];
+    for depth in [256, 1024, 4096, 16384] {
+        let name = format!("CUDA, depth {depth}");
+        rows.push(Row::try_new(alg, name, Way::Deep(tzram_engine::TZRAM_ENGINE_CUDA, 1, depth)).ok()?);
+    }
+    for threads in [1, cpus] {
+        let name = |engine| format!("{engine}, {threads} threads, depth 4096");
+        rows.push(Row::new(alg, name("CPU"), Way::Deep(tzram_engine::TZRAM_ENGINE_CPU, threads, 4096)));
+        let mut row = Row::new(alg, name("auto"), Way::Deep(tzram_engine::TZRAM_ENGINE_AUTO, threads, 4096));
+        // SAFETY: a live queue.
+        let engine = unsafe { tzram_queue_engine(row.queue) };
+        row.name += if engine == tzram_engine::TZRAM_ENGINE_CUDA as c_int { " (CUDA)" } else { " (CPU)" };
+        rows.push(row);
+    }
+    Some(rows)
 }
 
 fn table(alg: &CStr, work: &mut Workload, mut rows: Vec<Row>) {
@@ -253,7 +297,8 @@ fn table(alg: &CStr, work: &mut Workload, mut rows: Vec<Row>) {
     if count == 0 {
         return;
     }
-    let mut out = vec![0u8; MOST * UNIT];
+    let most = rows.iter().map(|row| row.way.depth()).max().unwrap_or(MOST);
+    let mut out = vec![0u8; most * UNIT];
     let dst: Vec<*mut u8> = out.chunks_exact_mut(UNIT).map(<[u8]>::as_mut_ptr).collect();
     // Objects lie in another order than the one in which they are asked for, as those of a pool do.
     let mut store = vec![0u8; work.order.len() * UNIT];
@@ -283,7 +328,7 @@ fn table(alg: &CStr, work: &mut Workload, mut rows: Vec<Row>) {
                 dlen: 0,
                 user: ptr::null_mut()
             };
-            MOST
+            most
         ],
     };
     let mut passes = [
@@ -301,7 +346,8 @@ fn table(alg: &CStr, work: &mut Workload, mut rows: Vec<Row>) {
                 pass.run(row);
                 let (wall, cpu) = (clock(libc::CLOCK_MONOTONIC) - wall, clock(libc::CLOCK_PROCESS_CPUTIME_ID) - cpu);
                 if round == 0 {
-                    let want = if direction == 0 { &lens[..] } else { &[] };
+                    // A device has LZ4 blocks of its own.
+                    let want = if direction == 0 && row.way.by_cpu() { &lens[..] } else { &[] };
                     assert!(pass.dlen.iter().zip(want).all(|(got, want)| got == want), "{}", row.name);
                 } else {
                     row.wall[direction].push(wall / count as f64);

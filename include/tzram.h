@@ -526,10 +526,12 @@ int tzram_compress_pages(struct tzram_ctx *ctx,
 /**
  * Restores `n` pages as tzram_decompress_page() does one; every object is tried.
  *
- * The status of page i is 0 or its negative errno (status may be NULL). Returns 0, or the first error.
+ * The status of page i is 0 or its negative errno (status may be NULL). Returns 0, or the first error. Some pages are restored side
+ * by side, so that this takes less time than `n` calls.
  *
  * The caller promises:
- * `ctx` is NULL or live; the arrays have `n` entries (or are NULL), each as tzram_decompress_page() wants it.
+ * `ctx` is NULL or live; the arrays have `n` entries (or are NULL), each as tzram_decompress_page() wants it; no destination
+ * overlaps another destination, or the object of another page.
  */
 int tzram_decompress_pages(struct tzram_ctx *ctx,
                            size_t n,

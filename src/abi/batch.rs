@@ -5,7 +5,8 @@ use core::ffi::{c_int, c_uint};
 use super::ctx::tzram_ctx;
 use super::guard::{call, call_on, destination, source};
 use crate::base::Error;
-use crate::engine::batch::for_each;
+use crate::engine::batch::{for_each, for_each_group};
+use crate::engine::page::Job;
 use crate::kernel::word::prefetch;
 
 use super::errno;
@@ -76,10 +77,12 @@ pub unsafe extern "C" fn tzram_compress_pages(
 
 /// Restores `n` pages as tzram_decompress_page() does one; every object is tried.
 ///
-/// The status of page i is 0 or its negative errno (status may be NULL). Returns 0, or the first error.
+/// The status of page i is 0 or its negative errno (status may be NULL). Returns 0, or the first error. Some pages are restored side
+/// by side, so that this takes less time than `n` calls.
 ///
 /// # Safety
-/// `ctx` is NULL or live; the arrays have `n` entries (or are NULL), each as tzram_decompress_page() wants it.
+/// `ctx` is NULL or live; the arrays have `n` entries (or are NULL), each as tzram_decompress_page() wants it; no destination
+/// overlaps another destination, or the object of another page.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tzram_decompress_pages(
     ctx: *mut tzram_ctx,
@@ -94,22 +97,26 @@ pub unsafe extern "C" fn tzram_decompress_pages(
     }
     // SAFETY: live by this function's contract; one thread uses the context, so its scratch is free.
     let (context, poison, scratch) = unsafe { (&(*ctx).context, &(*ctx).poison, &mut (*ctx).scratch) };
-    call_on(poison, || {
-        for_each(n, |i| {
-            // SAFETY: `i < n`; the arrays have n entries, and the caller's promises for each are those of one page.
-            unsafe {
-                if i + 1 < n {
-                    fetch(src.add(i + 1).read(), slen.add(i + 1).read() as usize);
-                }
-                let result = source(src.add(i).read(), slen.add(i).read() as usize).and_then(|object| {
-                    if object.len() > context.page_size() {
-                        return Err(Error::Corrupt);
-                    }
-                    let dst = destination(dst.add(i).read(), context.page_size(), object)?;
-                    context.decompress(scratch, object, dst)
-                });
-                note(status, i, result)
+    let job = |i: usize| {
+        // SAFETY: `i < n`; the arrays have n entries, and the caller's promises for each are those of one page; of several at once,
+        // this function's contract says that they do not overlap.
+        unsafe {
+            let object = source(src.add(i).read(), slen.add(i).read() as usize)?;
+            if object.len() > context.page_size() {
+                return Err(Error::Corrupt);
             }
-        })
+            Ok(Job { object, dst: destination(dst.add(i).read(), context.page_size(), object)? })
+        }
+    };
+    call_on(poison, || {
+        for_each_group(
+            n,
+            job,
+            |jobs| context.decompress_all(scratch, jobs),
+            |i, result| {
+                // SAFETY: `i < n`, and so many entries are there.
+                unsafe { note(status, i, result.map(|_| ())) }
+            },
+        )
     })
 }

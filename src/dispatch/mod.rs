@@ -261,6 +261,18 @@ impl Table {
         // SAFETY: `self` exists only where the CPU runs the table (I).
         unsafe { (self.0.tzp_decode)(src, unit, page) }
     }
+
+    /// Restores two units of one page, in one loop where that is faster: what [`Table::tzp_decode`] says of each, and makes of it.
+    pub fn tzp_decode_two(self, src: [&[u8]; 2], units: [&mut [u8]; 2]) -> [Result<(), Error>; 2] {
+        let [first, second] = units;
+        if let Some(decode_two) = self.0.tzp_decode_two {
+            // SAFETY: `self` exists only where the CPU runs the table (I).
+            if unsafe { decode_two(src, [&mut *first, &mut *second]) } {
+                return [Ok(()); 2];
+            }
+        }
+        [self.tzp_decode(src[0], first, 0), self.tzp_decode(src[1], second, 0)]
+    }
 }
 
 #[cfg(test)]
@@ -511,11 +523,25 @@ mod tests {
         }
     }
 
+    fn pair_like_singles(blocks: [&[u8]; 2]) {
+        for table in Table::all() {
+            let [mut first, mut second] = [(); 2].map(|()| vec![0xA5; 4096]);
+            let results = table.tzp_decode_two(blocks, [&mut first, &mut second]);
+            for ((block, result), back) in blocks.into_iter().zip(results).zip([first, second]) {
+                let mut wanted = vec![0xA5; 4096];
+                assert_eq!(result, table.tzp_decode(block, &mut wanted, 0), "{}", table.backend().name());
+                assert!(result.is_err() || back == wanted, "{}", table.backend().name());
+            }
+        }
+    }
+
     #[test]
     fn every_table_writes_the_tzp_blocks_of_scalar_and_reads_them_and_damaged_ones_alike() {
         let scalar = Table::of(Backend::Scalar).expect("a table of every target");
         let mut random = Random(1);
         let mut scratch = vec![u64::MAX; crate::kernel::tzp_encode::SCRATCH];
+        // The block before, damaged or not.
+        let mut other = Vec::new();
         for round in 0..120 {
             let unit = two_pages(&mut random, round % 60);
             for effort in 0..4 {
@@ -545,6 +571,11 @@ mod tests {
                         }
                         for table in Table::all() {
                             assert_eq!(result(table), wanted, "{} round {round}", table.backend().name());
+                        }
+                        if page == 0 {
+                            pair_like_singles([&block, &other]);
+                            pair_like_singles([&other, &block]);
+                            other.clone_from(&block);
                         }
                         if let Some(last) = block.len().checked_sub(1) {
                             // Most of it in the codes, offsets and flags.

@@ -11,6 +11,7 @@ use crate::base::Error;
 use crate::base::format::object::{
     CODEC_MASK, DICT_ID_LEN, FLAG_DICT, LZ4, SAME_BYTE, SAME_BYTE_LEN, SAME_WORD, SAME_WORD_LEN, TZP, ZSTD,
 };
+use crate::base::format::tzp::PAGE;
 use crate::kernel::arena::Arena;
 use crate::kernel::scratch::Scratch;
 use crate::kernel::word::prefetch;
@@ -36,6 +37,14 @@ pub struct Info {
     pub dict_id: u32,
     /// The repeated word of a same-filled page, else 0.
     pub fill: u64,
+}
+
+/// An object, and where its page goes.
+pub struct Job<'a> {
+    /// The object.
+    pub object: &'a [u8],
+    /// A page.
+    pub dst: &'a mut [u8],
 }
 
 /// An object taken apart.
@@ -332,6 +341,67 @@ impl<'d> Context<'d> {
         let result = self.decode(scratch, object, dst);
         self.stats.decompressed(result.is_ok());
         result
+    }
+
+    /// Restores the pages of `jobs` as [`Context::decompress`] does one, but two of tzp at a time in one loop: both wait for memory
+    /// together, and one for what it has just written while the other goes on. A job that fails becomes its error; errors stay.
+    pub fn decompress_all<'a>(&self, scratch: &mut Scratch, jobs: &mut [Result<Job<'a>, Error>]) {
+        // A page of tzp that has no other yet.
+        let mut waiting: Option<(&mut Result<Job<'a>, Error>, &'a [u8])> = None;
+        let mut rest = jobs;
+        while let Some((job, after)) = core::mem::take(&mut rest).split_first_mut() {
+            rest = after;
+            // What the next job reads and writes comes while this one is worked on.
+            if let Some(Ok(next)) = rest.first() {
+                prefetch(next.object);
+                prefetch(next.dst);
+            }
+            let Ok(Job { object, dst }) = job else { continue };
+            let object: &'a [u8] = object;
+            if dst.len() != PAGE || self.page_size != PAGE {
+                self.decompress_job(scratch, job);
+                continue;
+            }
+            prefetch(object);
+            let Ok(Parsed::Tzp(block)) = parse(object, PAGE) else {
+                self.decompress_job(scratch, job);
+                continue;
+            };
+            match waiting.take() {
+                None => waiting = Some((job, block)),
+                Some((other, other_block)) => self.decompress_two(other, other_block, job, block),
+            }
+        }
+        if let Some((job, _)) = waiting {
+            self.decompress_job(scratch, job);
+        }
+    }
+
+    /// [`Context::decompress`] for one of several jobs.
+    fn decompress_job(&self, scratch: &mut Scratch, job: &mut Result<Job<'_>, Error>) {
+        if let Ok(Job { object, dst }) = job
+            && let Err(error) = self.decompress(scratch, object, dst)
+        {
+            *job = Err(error);
+        }
+    }
+
+    /// Restores two pages of tzp from their blocks.
+    fn decompress_two<'a>(
+        &self,
+        first: &mut Result<Job<'a>, Error>,
+        first_block: &[u8],
+        second: &mut Result<Job<'a>, Error>,
+        second_block: &[u8],
+    ) {
+        let (Ok(a), Ok(b)) = (&mut *first, &mut *second) else { return };
+        let results = self.choice.tables.tzp.tzp_decode_two([first_block, second_block], [&mut *a.dst, &mut *b.dst]);
+        for (job, result) in [first, second].into_iter().zip(results) {
+            self.stats.decompressed(result.is_ok());
+            if let Err(error) = result {
+                *job = Err(error);
+            }
+        }
     }
 
     fn decode(&self, scratch: &mut Scratch, object: &[u8], dst: &mut [u8]) -> Result<(), Error> {

@@ -54,6 +54,8 @@ pub type ZstdMatchLanes = unsafe fn(job: &Job<'_>, pace: MatchPace, scratch: &mu
 pub type TzpEncode = unsafe fn(&mut [u64], enough: usize, unit: &[u8], page: usize, dst: &mut [u8]) -> Option<usize>;
 /// See [`super::tzp_decode::decode`].
 pub type TzpDecode = unsafe fn(src: &[u8], unit: &mut [u8], page: usize) -> Result<(), Error>;
+/// See [`super::tzp_decode::decode_two`].
+pub type TzpDecodeTwo = unsafe fn(src: [&[u8]; 2], units: [&mut [u8]; 2]) -> bool;
 
 /// One implementation of every kernel. A table of a wider instruction set starts from the one it extends and replaces
 /// entries, so a kernel that an instruction set lacks is visibly inherited.
@@ -107,6 +109,8 @@ pub struct Kernels {
     pub tzp_encode: [TzpEncode; 4],
     /// [`super::tzp_decode::decode`].
     pub tzp_decode: TzpDecode,
+    /// [`super::tzp_decode::decode_two`], where there are vectors: without, two pages take as long as one and another.
+    pub tzp_decode_two: Option<TzpDecodeTwo>,
 }
 
 /// Writes the shells of the named vector kernels: functions with the features of an instruction set into which the
@@ -163,6 +167,20 @@ macro_rules! instantiate_tzp_kernels {
     };
 }
 pub(crate) use instantiate_tzp_kernels;
+
+/// Writes the shell of the tzp decoder of two pages for a chunk type: `DECODE_TWO`.
+macro_rules! instantiate_tzp_two {
+    ($chunk:ty, [$(#[$features:meta])*]) => {
+        $(#[$features])*
+        unsafe fn tzp_decode_two(src: [&[u8]; 2], units: [&mut [u8]; 2]) -> bool {
+            // SAFETY: this shell enables the features of the chunk type (I).
+            unsafe { crate::kernel::tzp_decode::decode_two::<$chunk>(src, units) }
+        }
+        /// The decoder of two pages.
+        pub const DECODE_TWO: crate::kernel::table::TzpDecodeTwo = tzp_decode_two;
+    };
+}
+pub(crate) use instantiate_tzp_two;
 
 /// Writes the shell of the fast LZ4 encoder for an instruction set: `ENCODE_LANES`.
 macro_rules! instantiate_lz4_lanes {

@@ -104,14 +104,16 @@ pub trait Chunk: Copy {
         unsafe { super::tzp_encode::write::<Self>(page, chosen, codes, offsets, dst) }
     }
 
-    /// Restores page number `page` of `unit` from its block; `false` if the block is not valid.
+    /// Restores page number `page` of `N` units from its blocks, all in one loop; `false`, and nothing written, if one of the
+    /// blocks is not valid.
     ///
     /// # Safety
-    /// Invariant I; `unit` has that page, writable, and the pages before it; the block's parts are as its fields say.
+    /// Invariant I; each unit has that page, writable, and the pages before it, and overlaps no other; the blocks' parts are as their
+    /// fields say.
     #[inline(always)]
-    unsafe fn restore(block: &Block, unit: *mut u8, page: usize) -> bool {
+    unsafe fn restore<const N: usize>(blocks: &[Block; N], units: [*mut u8; N], page: usize) -> bool {
         // SAFETY: the same contract.
-        unsafe { super::tzp_decode::restore::<Self>(block, unit, page) }
+        unsafe { super::tzp_decode::restore::<Self, N>(blocks, units, page) }
     }
 }
 

@@ -32,8 +32,33 @@ use crate::base::format::tzp::{CHUNK, CHUNKS, FLAGS, MAX_BLOCK, MIN_BLOCK, OFFSE
 #[inline(always)]
 pub unsafe fn decode<C: Chunk>(src: &[u8], unit: &mut [u8], page: usize) -> Result<(), Error> {
     assert!(unit.len() / PAGE > page);
+    let block = parts(src, page).ok_or(Error::Corrupt)?;
+    // SAFETY: invariant I is the caller's; the parts are those of `src` (1); `unit` has the page.
+    let valid = unsafe { C::restore(&[block], [unit.as_mut_ptr()], page) };
+    if valid { Ok(()) } else { Err(Error::Corrupt) }
+}
+
+/// Restores two units of one page in one loop, in which one waits while the other does not. `false`, and nothing written, if one of
+/// the blocks is not valid.
+///
+/// # Safety
+/// Invariant I of [`crate::kernel`] for `C`.
+///
+/// # Panics
+/// If a unit has no page.
+#[inline(always)]
+pub unsafe fn decode_two<C: Chunk>(src: [&[u8]; 2], units: [&mut [u8]; 2]) -> bool {
+    assert!(units.iter().all(|unit| unit.len() >= PAGE));
+    let (Some(first), Some(second)) = (parts(src[0], 0), parts(src[1], 0)) else { return false };
+    // SAFETY: invariant I is the caller's; the parts are those of `src` (1); the units have the page.
+    unsafe { C::restore(&[first, second], units.map(<[u8]>::as_mut_ptr), 0) }
+}
+
+/// Takes a block apart, that of page number `page`; `None` if it cannot be valid.
+#[inline(always)]
+fn parts(src: &[u8], page: usize) -> Option<Block> {
     if !(MIN_BLOCK..=MAX_BLOCK).contains(&src.len()) {
-        return Err(Error::Corrupt);
+        return None;
     }
     let (body, flags) = src.split_at(src.len() - FLAGS);
     let flag = |at: usize| flags[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
@@ -41,24 +66,19 @@ pub unsafe fn decode<C: Chunk>(src: &[u8], unit: &mut [u8], page: usize) -> Resu
     let new_offset = [flag(16), flag(24)];
     let count = |bits: [u64; 2]| (bits[0].count_ones() + bits[1].count_ones()) as usize;
     let (codes, offsets) = (2 * count(has_codes), count(new_offset));
-    let literals = body.len().checked_sub(codes + offsets).ok_or(Error::Corrupt)?;
+    let literals = body.len().checked_sub(codes + offsets)?;
     if page == 0 && new_offset[0] & 1 != 0 {
-        return Err(Error::Corrupt);
+        return None;
     }
-    let start = src.as_ptr();
-    // SAFETY: invariant I is the caller's; `src` is laid out as 1 says, so the parts lie inside; `unit` has the page.
-    let valid = unsafe {
-        let block = Block {
-            literals: start,
-            literal_count: literals,
-            codes: start.add(literals),
-            offsets: start.add(literals + codes),
-            has_codes,
-            new_offset,
-        };
-        C::restore(&block, unit.as_mut_ptr(), page)
-    };
-    if valid { Ok(()) } else { Err(Error::Corrupt) }
+    let (codes, offsets) = (&body[literals..], &body[literals + codes..]);
+    Some(Block {
+        literals: src.as_ptr(),
+        literal_count: literals,
+        codes: codes.as_ptr(),
+        offsets: offsets.as_ptr(),
+        has_codes,
+        new_offset,
+    })
 }
 
 /// The body of [`Chunk::restore`].
@@ -66,28 +86,33 @@ pub unsafe fn decode<C: Chunk>(src: &[u8], unit: &mut [u8], page: usize) -> Resu
 /// # Safety
 /// That of [`Chunk::restore`].
 #[inline(always)]
-pub unsafe fn restore<C: Chunk>(block: &Block, unit: *mut u8, page: usize) -> bool {
-    let (mut codes, mut offsets) = ([0; 2 * CHUNKS], [0; CHUNKS]);
-    // SAFETY: invariant I and the block are the caller's.
-    let needed = unsafe {
-        C::spread(block, &mut codes, &mut offsets);
-        C::literals(&codes)
-    };
-    // Without a branch for each, so that it is made vector code.
-    let beyond = offsets.iter().zip(&LARGEST).fold(0, |beyond, (v, largest)| beyond | v.saturating_sub(*largest));
-    if needed != block.literal_count || (page == 0 && beyond != 0) {
-        return false;
+pub unsafe fn restore<C: Chunk, const N: usize>(blocks: &[Block; N], units: [*mut u8; N], page: usize) -> bool {
+    let (mut codes, mut offsets) = ([[0; 2 * CHUNKS]; N], [[0; CHUNKS]; N]);
+    let mut literals = [core::ptr::null(); N];
+    for k in 0..N {
+        // SAFETY: invariant I and the block are the caller's.
+        let needed = unsafe {
+            C::spread(&blocks[k], &mut codes[k], &mut offsets[k]);
+            C::literals(&codes[k])
+        };
+        // Without a branch for each, so that it is made vector code.
+        let beyond = offsets[k].iter().zip(&LARGEST).fold(0, |beyond, (v, most)| beyond | v.saturating_sub(*most));
+        if needed != blocks[k].literal_count || (page == 0 && beyond != 0) {
+            return false;
+        }
+        literals[k] = blocks[k].literals;
     }
-    // SAFETY: invariant I is the caller's; `unit` has the page; by 2 for the literals, by 3 for the predictions.
-    unsafe {
-        let (mut to, mut literals) = (unit.add(PAGE * page), block.literals);
-        for chunk in 0..CHUNKS {
-            let offset = usize::from(offsets[chunk]);
-            let earlier = to.cast_const().wrapping_sub(8 * OFFSET_BIAS).wrapping_sub(8 * offset);
-            let predicted = core::hint::select_unpredictable(offset == 0, ZEROS.as_ptr(), earlier);
-            let pairs = u32::from(codes[2 * chunk]) | u32::from(codes[2 * chunk + 1]) << 8;
-            literals = literals.add(C::expand(literals, pairs, predicted, to));
-            to = to.add(CHUNK);
+    for chunk in 0..CHUNKS {
+        for k in 0..N {
+            // SAFETY: invariant I is the caller's; the unit has the page; by 2 for the literals, by 3 for the predictions.
+            unsafe {
+                let to = units[k].add(PAGE * page + CHUNK * chunk);
+                let offset = usize::from(offsets[k][chunk]);
+                let earlier = to.cast_const().wrapping_sub(8 * OFFSET_BIAS).wrapping_sub(8 * offset);
+                let predicted = core::hint::select_unpredictable(offset == 0, ZEROS.as_ptr(), earlier);
+                let pairs = u32::from(codes[k][2 * chunk]) | u32::from(codes[k][2 * chunk + 1]) << 8;
+                literals[k] = literals[k].add(C::expand(literals[k], pairs, predicted, to));
+            }
         }
     }
     true

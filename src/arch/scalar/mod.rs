@@ -80,4 +80,5 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     lz4_decode: lz4::decode,
     tzp_encode: tzp::ENCODE,
     tzp_decode: tzp::DECODE,
+    tzp_decode_two: None,
 };

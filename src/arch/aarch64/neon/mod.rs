@@ -73,5 +73,6 @@ pub static KERNELS: Kernels = Kernels {
     lz4_decode: lz4::decode,
     tzp_encode: tzp::ENCODE,
     tzp_decode: tzp::DECODE,
+    tzp_decode_two: Some(tzp::DECODE_TWO),
     ..scalar::TABLE
 };

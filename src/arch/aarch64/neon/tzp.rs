@@ -5,7 +5,7 @@ use core::arch::aarch64::{
     vpaddq_u8, vqtbl1q_u8, vreinterpretq_s8_u8, vreinterpretq_u8_s8, vreinterpretq_u32_u8, vst1q_u8,
 };
 
-use crate::kernel::table::instantiate_tzp_kernels;
+use crate::kernel::table::{instantiate_tzp_kernels, instantiate_tzp_two};
 use crate::kernel::tzp::{COMPACT, Chunk, EXPAND, literals_of, row};
 
 #[derive(Clone, Copy)]
@@ -69,3 +69,4 @@ impl Chunk for Pair {
 }
 
 instantiate_tzp_kernels!(Pair, [#[target_feature(enable = "neon")]]);
+instantiate_tzp_two!(Pair, [#[target_feature(enable = "neon")]]);

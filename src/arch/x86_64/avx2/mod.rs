@@ -73,6 +73,7 @@ pub(in crate::arch) const TABLE: Kernels = Kernels {
     lz4_decode: lz4::decode,
     tzp_encode: tzp::ENCODE,
     tzp_decode: tzp::DECODE,
+    tzp_decode_two: Some(tzp::DECODE_TWO),
     zstd_literals: zstd_encode::LITERALS,
     zstd_sequences: zstd_encode::SEQUENCES,
     zstd_bits: zstd_encode::BITS,

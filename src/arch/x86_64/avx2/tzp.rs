@@ -9,7 +9,7 @@ use core::arch::x86_64::{
 };
 
 use crate::base::format::tzp::{CHUNKS, KEEP};
-use crate::kernel::table::instantiate_tzp_kernels;
+use crate::kernel::table::{instantiate_tzp_kernels, instantiate_tzp_two};
 use crate::kernel::tzp::{Block, COMPACT, Chunk, EXPAND, literals_of, row};
 
 #[derive(Clone, Copy)]
@@ -157,3 +157,4 @@ impl Chunk for Ymm {
 }
 
 instantiate_tzp_kernels!(Ymm, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);
+instantiate_tzp_two!(Ymm, [#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]]);

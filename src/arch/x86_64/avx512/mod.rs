@@ -78,6 +78,7 @@ const TABLE: Kernels = Kernels {
 pub static VBMI2_KERNELS: Kernels = Kernels {
     tzp_encode: tzp::vbmi2::ENCODE,
     tzp_decode: tzp::vbmi2::DECODE,
+    tzp_decode_two: Some(tzp::vbmi2::DECODE_TWO),
     zstd_tree_read: zstd::tree_read,
     zstd_seq_decode: zstd::seq_decode,
     ..TABLE

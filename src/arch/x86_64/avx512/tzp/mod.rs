@@ -359,55 +359,66 @@ impl<S: Set> Chunk for Ymm<S> {
     }
 
     #[inline(always)]
-    unsafe fn restore(block: &Block, unit: *mut u8, page: usize) -> bool {
-        let mut sets = MaybeUninit::<Aligned<[u32; CHUNKS]>>::uninit();
-        let sets = sets.as_mut_ptr().cast::<u32>();
-        let mut pairs = MaybeUninit::<Aligned<[u8; 2 * CHUNKS]>>::uninit();
-        let pairs = pairs.as_mut_ptr().cast::<u8>();
-        let mut offsets = MaybeUninit::<Aligned<[u8; CHUNKS]>>::uninit();
-        let offsets = offsets.as_mut_ptr().cast::<u8>();
+    unsafe fn restore<const N: usize>(blocks: &[Block; N], units: [*mut u8; N], page: usize) -> bool {
+        let mut sets = [const { MaybeUninit::<Aligned<[u32; CHUNKS]>>::uninit() }; N];
+        let mut pairs = [const { MaybeUninit::<Aligned<[u8; 2 * CHUNKS]>>::uninit() }; N];
+        let mut offsets = [const { MaybeUninit::<Aligned<[u8; CHUNKS]>>::uninit() }; N];
         // SAFETY: invariant I is the caller's; the buffers on the stack are filled before they are read. The codes end where
         // at least 32 bytes follow, as many as a load reads from any place among them. The number of literals is compared
         // (2 of tzp_decode) before one is read. In the first page of a unit every offset is compared with the largest that
         // its chunk can have, and in later ones any leads to the page before, so each prediction ends before its chunk (3).
         unsafe {
-            let (mut codes, mut count) = (block.codes, _mm512_setzero_si512());
-            for first in (0..CHUNKS).step_by(16) {
-                let has = (block.has_codes[first / 64] >> (first % 64)) as u16;
-                let pair = S::unpack_codes(codes, has);
-                codes = codes.add(2 * has.count_ones() as usize);
-                _mm256_storeu_si256(pairs.add(2 * first).cast(), pair);
-                let wide = _mm512_cvtepu8_epi16(pair);
-                let nibbles = _mm512_or_si512(wide, _mm512_slli_epi16::<4>(wide));
-                let nibbles = _mm512_and_si512(nibbles, _mm512_set1_epi8(15));
-                let literals = _mm512_shuffle_epi8(load(&LITERAL_SETS), nibbles);
-                _mm512_storeu_si512(sets.add(first).cast(), literals);
-                count = _mm512_add_epi32(count, S::count(literals));
-            }
-            if _mm512_reduce_add_epi32(count) as usize != block.literal_count {
-                return false;
-            }
-            in_force::<S>(block, offsets);
-            if page == 0 {
-                let largest = LARGEST.0.as_ptr();
-                let first = _mm512_cmpgt_epu8_mask(load(offsets), load(largest));
-                let second = _mm512_cmpgt_epu8_mask(load(offsets.add(64)), load(largest.add(64)));
-                if first | second != 0 {
+            for k in 0..N {
+                let sets = sets[k].as_mut_ptr().cast::<u32>();
+                let pairs = pairs[k].as_mut_ptr().cast::<u8>();
+                let offsets = offsets[k].as_mut_ptr().cast::<u8>();
+                let (mut codes, mut count) = (blocks[k].codes, _mm512_setzero_si512());
+                for first in (0..CHUNKS).step_by(16) {
+                    let has = (blocks[k].has_codes[first / 64] >> (first % 64)) as u16;
+                    let pair = S::unpack_codes(codes, has);
+                    codes = codes.add(2 * has.count_ones() as usize);
+                    _mm256_storeu_si256(pairs.add(2 * first).cast(), pair);
+                    let wide = _mm512_cvtepu8_epi16(pair);
+                    let nibbles = _mm512_or_si512(wide, _mm512_slli_epi16::<4>(wide));
+                    let nibbles = _mm512_and_si512(nibbles, _mm512_set1_epi8(15));
+                    let literals = _mm512_shuffle_epi8(load(&LITERAL_SETS), nibbles);
+                    _mm512_storeu_si512(sets.add(first).cast(), literals);
+                    count = _mm512_add_epi32(count, S::count(literals));
+                }
+                if _mm512_reduce_add_epi32(count) as usize != blocks[k].literal_count {
                     return false;
                 }
+                in_force::<S>(&blocks[k], offsets);
+                if page == 0 {
+                    let largest = LARGEST.0.as_ptr();
+                    let first = _mm512_cmpgt_epu8_mask(load(offsets), load(largest));
+                    let second = _mm512_cmpgt_epu8_mask(load(offsets.add(64)), load(largest.add(64)));
+                    if first | second != 0 {
+                        return false;
+                    }
+                }
             }
-            let (to, mut from) = (unit.add(PAGE * page), block.literals);
+            let mut from = [core::ptr::null(); N];
+            for k in 0..N {
+                from[k] = blocks[k].literals;
+            }
             for first in (0..CHUNKS).step_by(PIECE) {
-                let to = to.add(CHUNK * first);
-                let predictions = predictions(to, offsets.add(first));
+                let mut predicted = [[core::ptr::null(); PIECE]; N];
+                for k in 0..N {
+                    let to = units[k].add(PAGE * page + CHUNK * first);
+                    predicted[k] = predictions(to, offsets[k].as_ptr().cast::<u8>().add(first));
+                }
                 // By fours, for the sake of the loop's code.
                 for four in (0..PIECE).step_by(4) {
                     for i in four..four + 4 {
-                        let set = *sets.add(first + i);
-                        let predicted = _mm256_loadu_si256(predictions.get_unchecked(i).cast());
-                        let chunk = S::merge(predicted, set, pairs.add(2 * (first + i)), from);
-                        _mm256_storeu_si256(to.add(CHUNK * i).cast(), chunk);
-                        from = from.add(set.count_ones() as usize);
+                        for k in 0..N {
+                            let set = *sets[k].as_ptr().cast::<u32>().add(first + i);
+                            let predicted = _mm256_loadu_si256(predicted[k].get_unchecked(i).cast());
+                            let pairs = pairs[k].as_ptr().cast::<u8>().add(2 * (first + i));
+                            let chunk = S::merge(predicted, set, pairs, from[k]);
+                            _mm256_storeu_si256(units[k].add(PAGE * page + CHUNK * (first + i)).cast(), chunk);
+                            from[k] = from[k].add(set.count_ones() as usize);
+                        }
                     }
                 }
             }

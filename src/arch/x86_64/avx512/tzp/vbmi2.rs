@@ -9,7 +9,7 @@ use core::arch::x86_64::{
 };
 
 use super::{Set, Ymm, load};
-use crate::kernel::table::instantiate_tzp_kernels;
+use crate::kernel::table::{instantiate_tzp_kernels, instantiate_tzp_two};
 use crate::kernel::tzp::LOW_NIBBLE;
 
 /// AVX-512 with VBMI, VBMI2 and VPOPCNTDQ.
@@ -86,6 +86,12 @@ impl Set for Vbmi2 {
 }
 
 instantiate_tzp_kernels!(
+    Ymm<Vbmi2>,
+    [#[target_feature(
+        enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt,avx512vbmi,avx512vbmi2,avx512vpopcntdq"
+    )]]
+);
+instantiate_tzp_two!(
     Ymm<Vbmi2>,
     [#[target_feature(
         enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt,avx512vbmi,avx512vbmi2,avx512vpopcntdq"

@@ -20,10 +20,14 @@ use crate::engine::params::{Choice, DEFAULT_ALG, Params};
 use crate::engine::stats::{PageCodec, Snapshot};
 use crate::kernel::ring::Ring;
 use crate::kernel::scratch::Scratch;
+use crate::kernel::word::prefetch;
 
 /// Most pages of a batch; fewer where the queue is not deep enough for two such batches.
 #[cfg(feature = "cuda")]
 const BATCH: usize = 1024;
+
+/// How many requests ahead of the one that is copied the next one's memory is asked for.
+const AHEAD: usize = 2;
 
 /// When the device is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,6 +312,15 @@ impl<'d, R: Request> Queue<'d, R> {
         let (mut batch_op, mut left) = (None, 0);
         // Every request is in one of the lot's lists all the time: none is lost if something here panics.
         while let Some(request) = lot.held.pop() {
+            if let Some(later) = lot.held.len().checked_sub(2 * AHEAD) {
+                lot.held[later].fetch();
+            }
+            if let Some(later) = lot.held.len().checked_sub(AHEAD)
+                && let Ok(Work::Compress { page: input, .. } | Work::Decompress { object: input, .. }) =
+                    lot.held[later].work(self.page_size)
+            {
+                prefetch(input);
+            }
             let batch = &mut lot.slots[slot];
             let index = batch.len();
             batch.push(request);
@@ -345,7 +358,17 @@ impl<'d, R: Request> Queue<'d, R> {
     /// Finishes the requests of the oldest slot under way, which is done.
     fn empty_slot(&self, driver: &Driver<'d, R>, device: &dyn Device, lot: &mut Lot<R>, scratch: &mut Scratch) {
         let slot = lot.ended % lot.slots.len();
-        for (i, request) in lot.slots[slot].iter_mut().enumerate() {
+        let requests = &mut lot.slots[slot];
+        for i in 0..requests.len() {
+            if let Some(later) = requests.get_mut(i + AHEAD)
+                && let Ok(Some(made)) = device.get(slot, i + AHEAD)
+                && let Ok(Work::Compress { object: output, .. } | Work::Decompress { page: output, .. }) =
+                    later.work(self.page_size)
+            {
+                prefetch(made);
+                prefetch(&output[..output.len().min(made.len())]);
+            }
+            let request = &mut requests[i];
             let result = driver.apply(request, device.get(slot, i));
             let by = if result.is_some() { &driver.pages } else { &driver.errors };
             by.fetch_add(1, Relaxed);

@@ -42,7 +42,7 @@ CHECKS := check-fmt check-clippy check-doc check-header check-symbols check-arch
           check-cubins check-footprint check-conformance check-demo check-asan
 
 .DELETE_ON_ERROR:
-.PHONY: all header test bench bench-phases demo install uninstall dist clean check test-emulated help FORCE \
+.PHONY: all header test bench bench-phases bench-cuda demo install uninstall dist clean check test-emulated help FORCE \
         library list-checks $(TESTS) $(CHECKS)
 
 all: library $(B)/tzram-scan ## build the libraries, tzram.pc and tzram-scan into build/
@@ -103,6 +103,9 @@ header: ## write include/tzram.h again from src/abi (installs cbindgen into buil
 # ---- use ---------------------------------------------------------------------------------------------------------------
 bench-phases: ## print where the time of the Zstandard codec goes
 	$(CARGO) bench $(CARGO_FLAGS) --bench phases --features "phases $(FEATURES)" $(if $(filter 0,$(LIBZSTD)),--no-default-features)
+
+bench-cuda: ## print what a batch costs on a CUDA device, part by part
+	$(CARGO) bench $(CARGO_FLAGS) --bench cuda --features "cuda testing $(FEATURES)" $(if $(filter 0,$(LIBZSTD)),--no-default-features)
 
 demo: all ## compress and restore the memory of a live process with every driver
 	$(B)/tzram-scan $(DEMO_FLAGS)

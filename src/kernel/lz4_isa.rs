@@ -8,6 +8,22 @@ pub const KEY_ROOM: usize = 16;
 /// Multipliers of the hash: 2^32 divided by the golden ratio (as in liblz4), and xxHash's second prime.
 pub const MULTIPLIERS: [u32; 2] = [2_654_435_761, 2_246_822_519];
 
+/// For a shuffle of `N` bytes in halves of 16 whose first elements are the first bytes of the source, with a `stride` of 2 the second
+/// half's those 8 bytes further: the bytes of each position's key behind its first four, above them zeros.
+pub const fn behind<const N: usize>(stride: usize, key: usize) -> [u8; N] {
+    let mut bytes = [255; N];
+    let mut i = 0;
+    while i < N {
+        let (position, byte) = (i / 4, i % 4);
+        let position = if stride == 2 { position % 4 } else { position };
+        if byte < key - 4 {
+            bytes[i] = (4 + position * stride + byte) as u8;
+        }
+        i += 1;
+    }
+    bytes
+}
+
 /// An instruction set.
 ///
 /// Methods are `#[inline(always)]` without target features: they become instructions of the set only inside a shell
@@ -43,8 +59,8 @@ pub trait Isa {
     ///
     /// # Safety
     /// Invariant I; `BLOCK * STRIDE + KEY_ROOM` bytes are readable at `src`, `1 << BITS` entries are at `table`,
-    /// [`BLOCK`] elements writable at `distances`; `STRIDE` is 1, 2 or 4, `KEY` 5, or 8 where
-    /// `STRIDE` is 4.
+    /// [`BLOCK`] elements writable at `distances`; `STRIDE` is 1 or 2 and `KEY` 5 or 6, or `STRIDE` is 4
+    /// and `KEY` 5 or 8.
     unsafe fn scan<const STRIDE: usize, const KEY: usize, const BITS: u32>(
         src: *const u8,
         position: usize,

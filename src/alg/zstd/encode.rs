@@ -283,6 +283,10 @@ pub fn compress(
     let (header, mut at) = frame_header(src.len(), id, format);
     dst.get_mut(..at).ok_or(Error::NoSpace)?.copy_from_slice(&header[..at]);
     let finder = level.finder(table.backend(), dict.is_some());
+    if matches!(finder, Finder::Lanes(Pace::Every)) && src.len() >= lanes::LONG {
+        // 2 % of the time for 0.7 % of the size.
+        level.all_repeats = false;
+    }
     let mut state = State::new(scratch, finder, dict, src.len());
     let mut start = 0;
     loop {

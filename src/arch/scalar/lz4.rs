@@ -70,7 +70,7 @@ impl Isa for Portable {
             unsafe {
                 for i in 0..4 {
                     let at = src.add((first + i) * STRIDE);
-                    let (word, rest) = (load32(at), if KEY == 8 { load32(at.add(4)) } else { u32::from(*at.add(4)) });
+                    let (word, rest) = (load32(at), load32(at.add(4)) & (u32::MAX >> (64 - 8 * KEY)));
                     let hash = word.wrapping_mul(MULTIPLIERS[0]).wrapping_add(rest.wrapping_mul(MULTIPLIERS[1]));
                     slots[i] = (hash >> (32 - BITS)) as usize;
                     let low = (position + (first + i) * STRIDE) as u32 & 0xFFFF;

@@ -79,6 +79,10 @@ const SPARSE: usize = 56;
 /// Bytes of zero in a segment of a longer source from which on [`Pace::Every`] is [`Pace::Second`] there: a longer source has more
 /// places to find a match.
 const ZEROS_OF_LARGE: usize = SEGMENT / 8;
+/// Likewise from [`LONG`] on, where keys have 6 bytes.
+const ZEROS_OF_LONG: usize = SEGMENT / 16;
+/// Bytes of a source from which on [`Pace::Every`] leaves out what is short and costs much of the time: it has enough to choose from.
+pub const LONG: usize = 24 << 10;
 /// As [`SPARSE`], for [`Pace::EveryAhead`].
 const SPARSE_AHEAD: usize = 64;
 
@@ -122,7 +126,10 @@ pub unsafe fn find<S: Lanes>(job: &Job<'_>, pace: Pace, scratch: &mut [u64], par
             (Pace::Second, true) => segments::<S, 2, 5, SMALL_BITS, 2, 1, false>(job, SPARSE, scratch, parse),
             (Pace::Second, _) => segments::<S, 2, 5, LARGE_BITS, 2, 1, false>(job, SPARSE, scratch, parse),
             (Pace::Every, true) => segments::<S, 1, 5, SMALL_BITS, 2, 1, false>(job, SPARSE, scratch, parse),
-            (Pace::Every, _) => segments::<S, 1, 5, LARGE_BITS, 2, 1, false>(job, SPARSE, scratch, parse),
+            (Pace::Every, _) if job.src.len() < LONG => {
+                segments::<S, 1, 5, LARGE_BITS, 2, 1, false>(job, SPARSE, scratch, parse)
+            }
+            (Pace::Every, _) => segments::<S, 1, 6, LARGE_BITS, 2, 1, false>(job, SPARSE, scratch, parse),
             (Pace::EveryAhead, true) => segments::<S, 1, 5, SMALL_BITS, 2, 1, true>(job, SPARSE_AHEAD, scratch, parse),
             (Pace::EveryAhead, _) => segments::<S, 1, 5, LARGE_BITS, 2, 1, true>(job, SPARSE_AHEAD, scratch, parse),
             (Pace::Pairs, true) => segments::<S, 1, 4, SMALL_PAIR_BITS, 2, 2, false>(job, usize::MAX, scratch, parse),
@@ -186,7 +193,8 @@ unsafe fn segments<
             let count = src.len() - start - MARGIN;
             let rest = &src[start..];
             let rest = &rest[..rest.len().min(SEGMENT)];
-            if STRIDE == 1 && WAYS == 1 && !AHEAD && BITS == LARGE_BITS && has_many_zeros(rest) {
+            let many = if KEY == 6 { ZEROS_OF_LONG } else { ZEROS_OF_LARGE };
+            if STRIDE == 1 && WAYS == 1 && !AHEAD && BITS == LARGE_BITS && has_zeros(rest, many) {
                 if S::segment::<2, KEY, BITS, 1>(&mut candidates, src, start, count) > 0 {
                     let mut segment = Segment { candidates: &candidates, notes, src, start };
                     repeats = S::parse::<2, REPEATS, 1, false>(&mut segment, repeats, &mut out);
@@ -200,10 +208,10 @@ unsafe fn segments<
     out.finish(job.end)
 }
 
-/// Whether there are ZEROS_OF_LARGE zeros or more.
+/// Whether there are so many zeros or more.
 #[inline(always)]
-fn has_many_zeros(segment: &[u8]) -> bool {
-    segment.chunks(PAIR).map(zeros).sum::<usize>() >= ZEROS_OF_LARGE
+fn has_zeros(segment: &[u8], many: usize) -> bool {
+    segment.chunks(PAIR).map(zeros).sum::<usize>() >= many
 }
 
 /// A match as a lane notes it: its position relative to the segment, its length and its distance, at the places that

@@ -13,7 +13,7 @@ use core::arch::aarch64::{
 
 use crate::base::Error;
 use crate::kernel::lz4_decode::{NearCopy, PERIODS};
-use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS, ROTATIONS};
+use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS, ROTATIONS, behind};
 use crate::kernel::table::{
     instantiate_lz4_lanes, instantiate_lz4_optimal, instantiate_scan, instantiate_zstd_lanes, instantiate_zstd_optimal,
 };
@@ -27,14 +27,13 @@ pub struct Neon;
 /// Invariant I; `4 * STRIDE + 8` bytes, and 16, are readable at `src`.
 #[inline(always)]
 unsafe fn keys<const STRIDE: usize, const KEY: usize>(src: *const u8) -> (uint32x4_t, uint32x4_t) {
-    const Z: u8 = 255;
     // SAFETY: the caller's shell enables NEON (I); the loads are of 16 bytes at `src`, and with a stride of 4 also 4 bytes behind
     // it (S).
     unsafe {
         let bytes = vld1q_u8(src);
-        let (words, fifth) = match STRIDE {
-            1 => ([0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6], [4, Z, Z, Z, 5, Z, Z, Z, 6, Z, Z, Z, 7, Z, Z, Z]),
-            2 => ([0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9], [4, Z, Z, Z, 6, Z, Z, Z, 8, Z, Z, Z, 10, Z, Z, Z]),
+        let words = match STRIDE {
+            1 => [0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6],
+            2 => [0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9],
             _ => {
                 let next = vreinterpretq_u32_u8(vld1q_u8(src.add(4)));
                 let next = if KEY == 8 { next } else { vandq_u32(next, vdupq_n_u32(0xFF)) };
@@ -42,7 +41,7 @@ unsafe fn keys<const STRIDE: usize, const KEY: usize>(src: *const u8) -> (uint32
             }
         };
         let pick = |pattern: [u8; 16]| vreinterpretq_u32_u8(vqtbl1q_u8(bytes, vld1q_u8(pattern.as_ptr())));
-        (pick(words), pick(fifth))
+        (pick(words), pick(const { behind::<16>(STRIDE, KEY) }))
     }
 }
 

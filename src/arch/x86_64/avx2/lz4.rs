@@ -18,7 +18,7 @@ use core::arch::x86_64::{
 
 use crate::base::Error;
 use crate::kernel::lz4_decode::{NearCopy, PERIODS};
-use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS, ROTATIONS};
+use crate::kernel::lz4_isa::{BLOCK, Isa, MULTIPLIERS, ROTATIONS, behind};
 use crate::kernel::table::{
     instantiate_lz4_lanes, instantiate_lz4_optimal, instantiate_scan, instantiate_zstd_lanes, instantiate_zstd_optimal,
 };
@@ -32,26 +32,19 @@ pub struct Avx2;
 /// Invariant I; `8 * STRIDE + 16` bytes are readable at `src`.
 #[inline(always)]
 pub unsafe fn keys<const STRIDE: usize, const KEY: usize>(src: *const u8) -> (__m256i, __m256i) {
-    const Z: i8 = -1;
     // SAFETY: the caller's shell enables AVX2 (I); the loads end at most 8 * STRIDE + 16 bytes behind `src` (S).
     unsafe {
-        let (bytes, words, fifth) = match STRIDE {
+        let (bytes, words) = match STRIDE {
             1 => (
                 _mm256_broadcastsi128_si256(_mm_loadu_si128(src.cast())),
                 _mm256_setr_epi8(
                     0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6, 4, 5, 6, 7, 5, 6, 7, 8, 6, 7, 8, 9, 7, 8, 9, 10,
-                ),
-                _mm256_setr_epi8(
-                    4, Z, Z, Z, 5, Z, Z, Z, 6, Z, Z, Z, 7, Z, Z, Z, 8, Z, Z, Z, 9, Z, Z, Z, 10, Z, Z, Z, 11, Z, Z, Z,
                 ),
             ),
             2 => (
                 _mm256_set_m128i(_mm_loadu_si128(src.add(8).cast()), _mm_loadu_si128(src.cast())),
                 _mm256_setr_epi8(
                     0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9, 0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7, 8, 9,
-                ),
-                _mm256_setr_epi8(
-                    4, Z, Z, Z, 6, Z, Z, Z, 8, Z, Z, Z, 10, Z, Z, Z, 4, Z, Z, Z, 6, Z, Z, Z, 8, Z, Z, Z, 10, Z, Z, Z,
                 ),
             ),
             _ => {
@@ -60,7 +53,8 @@ pub unsafe fn keys<const STRIDE: usize, const KEY: usize>(src: *const u8) -> (__
                 return (_mm256_loadu_si256(src.cast()), next);
             }
         };
-        (_mm256_shuffle_epi8(bytes, words), _mm256_shuffle_epi8(bytes, fifth))
+        let behind = _mm256_loadu_si256(const { &behind::<32>(STRIDE, KEY) }.as_ptr().cast());
+        (_mm256_shuffle_epi8(bytes, words), _mm256_shuffle_epi8(bytes, behind))
     }
 }
 

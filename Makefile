@@ -160,8 +160,8 @@ test-rust-without-libzstd:
 test-boundary:
 	$(CARGO) test $(CARGO_FLAGS) --features testing --test boundary
 test-cuda:
-	$(CARGO) test $(CARGO_FLAGS) --features "cuda testing" --test cuda_kernels --test cuda_device --test cuda_gpu -- \
-	    --show-output
+	$(CARGO) test $(CARGO_FLAGS) --features "cuda testing" --test cuda_kernels --test cuda_device --test cuda_queue \
+	    --test cuda_gpu -- --show-output
 test-c: all
 	c_tests/run
 test-readme: all

@@ -7,9 +7,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::process::Command;
 
-use common::stand_in::{Answer, Kernels, StandIn, compile as compile_stand_in, load_library};
+use common::stand_in::{Answer, Kernels, StandIn, compile as compile_stand_in, in_a_process_with, load_library};
 use common::{Random, corpus};
 use tzram::cuda_testing::{Device, Fault, Op, SYMBOLS, Work, open};
 use tzram::{Error, PageAlgorithm, PageCompressor};
@@ -38,9 +37,6 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 const WORKS: [Work; 2] = [Work::Tzp { level: 2 }, Work::Lz4];
-
-/// Numbers of errors: a known one, one that becomes another errno, one that no driver has yet.
-const CODES: [i32; 3] = [719, 2, 9999];
 
 /// Every kind of page: real ones, same-filled ones, one that nothing makes shorter.
 fn pages(step: usize) -> Vec<Vec<u8>> {
@@ -98,11 +94,6 @@ fn objects_of(pages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     all.map(|(i, page)| makers[i % 2].compress_page(page).expect("an object").data).collect()
 }
 
-/// There is nothing left to be given back, and nothing was done that a driver forbids.
-fn assert_clean(stand_in: &StandIn, what: &str) {
-    assert_eq!((stand_in.get("live"), stand_in.get("misuse"), stand_in.get("depth")), (0, 0, 0), "{what}");
-}
-
 /// What the device makes of pages; itself a page where that is to be stored raw.
 fn compress(device: &mut dyn Device, pages: &[Vec<u8>], batch: usize) -> Vec<Vec<u8>> {
     let mut results = Results::new();
@@ -140,7 +131,7 @@ fn pages_become_objects_that_the_cpu_reads_and_come_back() {
     let Some(stand_in) = StandIn::take() else { return };
     for (work, batch) in WORKS.into_iter().zip([64, 7]) {
         there_and_back(work, &pages(53), batch);
-        assert_clean(&stand_in, "after the batches");
+        stand_in.assert_clean("after the batches");
     }
 }
 
@@ -186,7 +177,7 @@ fn damage_is_told_object_by_object() {
     }
     assert!(damaged > pages.len() / 4 && damaged < pages.len() / 2);
     drop(device);
-    assert_clean(&stand_in, "after damage");
+    stand_in.assert_clean("after damage");
 }
 
 #[test]
@@ -224,7 +215,7 @@ fn slots_are_under_way_together_and_nothing_is_allocated_for_a_batch() {
     assert_eq!(stand_in.get("allocated"), allocated);
     assert_eq!(stand_in.get("launches"), 9);
     drop(device);
-    assert_clean(&stand_in, "after the batches");
+    stand_in.assert_clean("after the batches");
 }
 
 #[test]
@@ -246,7 +237,7 @@ fn a_device_goes_from_thread_to_thread() {
     device.start(0, Op::Compress, 3).expect("no fault");
     // Dropped while it is under way.
     std::thread::spawn(move || drop(device)).join().expect("no panic");
-    assert_clean(&stand_in, "dropped by another thread");
+    stand_in.assert_clean("dropped by another thread");
 }
 
 fn panics(device: &mut dyn Device, what: &dyn Fn(&mut dyn Device)) -> bool {
@@ -273,7 +264,7 @@ fn a_slot_that_is_under_way_is_not_to_be_touched() {
     assert_eq!(device.get(0, 1), Ok(Some(&[1, 1][..])));
     assert!(panics(&mut *device, &|device| _ = device.get(0, 2)), "no such result");
     drop(device);
-    assert_clean(&stand_in, "after panics");
+    stand_in.assert_clean("after panics");
 }
 
 #[test]
@@ -294,7 +285,7 @@ fn a_slot_in_which_a_call_failed_stays_lost() {
         assert!(panics(&mut *device, &|device| _ = device.get(0, 0)), "{symbol} {nth}");
         assert!(panics(&mut *device, &|device| _ = device.start(0, Op::Compress, 1)), "{symbol} {nth}");
         drop(device);
-        assert_clean(&stand_in, symbol);
+        stand_in.assert_clean(symbol);
     }
 }
 
@@ -314,7 +305,7 @@ fn a_device_that_is_not_there_or_too_old_is_no_device() {
         stand_in.reset();
         stand_in.set(name, value);
         assert_eq!(open(device, Work::Lz4, 4).err(), Some(expected), "{name} {value} {device}");
-        assert_clean(&stand_in, name);
+        stand_in.assert_clean(name);
     };
     refused("version", 11080, 0, Error::NoDevice);
     refused("version", 0, 0, Error::NoDevice);
@@ -330,7 +321,7 @@ fn a_device_that_is_not_there_or_too_old_is_no_device() {
     stand_in.reset();
     stand_in.set("devices", 2);
     assert!(open(1, Work::Lz4, 4).is_ok());
-    assert_clean(&stand_in, "device 1");
+    stand_in.assert_clean("device 1");
 }
 
 #[test]
@@ -349,7 +340,7 @@ fn the_image_is_that_of_the_device_and_ptx_where_it_is_refused() {
     assert_eq!(stand_in.get("image"), 0);
     stand_in.set("refuse_ptx", 1);
     assert_eq!(open(0, WORKS[0], 1).err(), Some(Error::NoDevice));
-    assert_clean(&stand_in, "images");
+    stand_in.assert_clean("images");
 }
 
 /// How the use of a device ended, and the device.
@@ -381,48 +372,26 @@ fn a_fault_at_any_use_of_any_call_loses_nothing() {
     let pages = &pages[pages.len() - 14..];
     // A failure of these is not told: the thread's context is another's business, and PTX takes the place of a cubin.
     let passed_over = ["cuCtxPopCurrent_v2", "cuModuleLoadData"];
-    let gives_back = ["Free", "Destroy", "Unload", "Release", "cuCtx"];
     let mut runs = 0;
-    for &symbol in SYMBOLS.iter().chain(&["kernel"]) {
-        for (code, for_good) in CODES.into_iter().flat_map(|code| [(code, false), (code, true)]) {
-            for nth in 1.. {
-                let what = format!("{symbol} {nth} {code} {for_good}");
-                stand_in.clear();
-                stand_in.reset();
-                stand_in.fail(symbol, nth, code, for_good);
-                let told = match use_it(WORKS[nth % 2], pages) {
-                    Err(error) => {
-                        assert_eq!(error, if code == 2 { Error::NoMemory } else { Error::NoDevice }, "{what}");
-                        true
-                    }
-                    Ok((outcome, device)) => {
-                        let fired = stand_in.get("fired") > 0;
-                        drop(device);
-                        if let Err(fault) = outcome {
-                            assert!(fired && fault.code == code, "{what}: {fault:?}");
-                            assert!(for_good || symbol == "kernel" || fault.call == symbol, "{what}: {fault:?}");
-                        }
-                        assert!(!fired || outcome.is_err() || passed_over.contains(&symbol), "{what}");
-                        outcome.is_err()
-                    }
-                };
-                runs += 1;
-                assert_eq!(stand_in.get("misuse"), 0, "{what}");
+    let used = stand_in.at_every_use(SYMBOLS, |symbol, code, arm, what| {
+        arm();
+        runs += 1;
+        match use_it(WORKS[runs % 2], pages) {
+            Err(error) => assert_eq!(error, if code == 2 { Error::NoMemory } else { Error::NoDevice }, "{what}"),
+            Ok((outcome, device)) => {
                 let fired = stand_in.get("fired") > 0;
-                // What a driver does not take back stays, as does everything on a device that is lost.
-                if !fired || !(for_good || symbol == "kernel" || gives_back.iter().any(|part| symbol.contains(part))) {
-                    assert_clean(&stand_in, &what);
+                drop(device);
+                if let Err(fault) = outcome {
+                    assert!(fired && fault.code == code, "{what}: {fault:?}");
+                    let is_its_own = fault.call == symbol || symbol == "kernel" || what.ends_with("for good");
+                    assert!(is_its_own, "{what}: {fault:?}");
                 }
-                if !fired {
-                    assert!(nth > 1 && !told, "{symbol} is never used");
-                    break;
-                }
+                assert!(!fired || outcome.is_err() || passed_over.contains(&symbol), "{what}");
             }
         }
-    }
-
+    });
+    assert!(SYMBOLS.iter().chain(&["kernel"]).all(|symbol| used.contains(symbol)), "{used:?}");
     assert!(runs > 1000, "{runs}");
-    stand_in.clear();
 }
 
 #[test]
@@ -445,7 +414,7 @@ fn answers_that_no_kernel_gives_are_faults() {
             assert!(device.is_done(0).is_err() && device.wait(0).is_err(), "a slot that is lost stays so");
         }
         drop(device);
-        assert_clean(&stand_in, &format!("{answers:?}"));
+        stand_in.assert_clean(&format!("{answers:?}"));
         outcome.map(|()| results).map_err(|fault| fault.code)
     };
     let lengths: Vec<Option<usize>> = with(&good, Op::Compress, pages)
@@ -483,18 +452,6 @@ fn answers_that_no_kernel_gives_are_faults() {
     }
 }
 
-/// Runs the test `name` of this program again, in a process that is to load `driver` (none if empty).
-fn in_a_process_with(name: &str, driver: &str) {
-    let output = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", name, "--nocapture"])
-        .env("TZRAM_TEST_DRIVER", driver)
-        .output()
-        .expect("a process");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{driver}: {text}");
-    text.lines().filter(|line| line.starts_with("SKIPPED")).for_each(|line| println!("{line}"));
-}
-
 #[test]
 fn without_a_driver_there_is_no_device() {
     if std::env::var_os("TZRAM_TEST_DRIVER").is_none() {
@@ -517,29 +474,14 @@ fn a_driver_without_one_of_the_functions_is_no_device() {
     const NAME: &str = "a_driver_without_one_of_the_functions_is_no_device";
     if let Ok(driver) = std::env::var("TZRAM_TEST_DRIVER") {
         load_library(Path::new(&driver));
-        assert_eq!(open(0, Work::Lz4, 1).is_ok(), driver.contains("whole"), "{driver}");
+        assert_eq!(open(0, Work::Lz4, 1).is_ok(), !driver.contains("without-"), "{driver}");
         return;
     }
     let Some(stand_in) = StandIn::take() else { return };
-    let library = std::fs::read(&stand_in.file).expect("the stand-in");
-    let folder = stand_in.file.with_file_name("variants");
-    std::fs::create_dir_all(&folder).expect("a folder");
+    in_a_process_with(NAME, stand_in.file.to_str().expect("a path"));
     for symbol in SYMBOLS {
-        // Every place that names the symbol names another one now.
-        let (name, mut bytes, mut found) = ([b"\0", symbol.as_bytes(), b"\0"].concat(), library.clone(), 0);
-        for at in 0..bytes.len() - name.len() {
-            if bytes[at..].starts_with(&name) {
-                bytes[at + 1] = b'x';
-                found += 1;
-            }
-        }
-        assert!(found > 0, "{symbol}");
-        let file = folder.join(format!("without-{symbol}.so"));
-        std::fs::write(&file, bytes).expect("a file");
+        let file = stand_in.without(symbol);
         in_a_process_with(NAME, file.to_str().expect("a path"));
         std::fs::remove_file(&file).expect("the file");
     }
-    let file = folder.join("whole.so");
-    std::fs::write(&file, library).expect("a file");
-    in_a_process_with(NAME, file.to_str().expect("a path"));
 }

@@ -5,6 +5,7 @@
 pub mod corpus;
 pub mod guarded;
 pub mod hostile;
+pub mod queue;
 pub mod reference;
 pub mod simt;
 pub mod stack;

@@ -54,6 +54,23 @@ impl StandIn {
         }
     }
 
+    /// Writes a copy that lacks one function, and returns its file.
+    pub fn without(&self, symbol: &str) -> PathBuf {
+        let mut library = std::fs::read(&self.file).expect("the stand-in");
+        let (name, mut found) = ([b"\0", symbol.as_bytes(), b"\0"].concat(), 0);
+        // Every place that names the symbol names another one now.
+        for at in 0..library.len() - name.len() {
+            if library[at..].starts_with(&name) {
+                library[at + 1] = b'x';
+                found += 1;
+            }
+        }
+        assert!(found > 0, "{symbol}");
+        let file = self.file.with_file_name(format!("without-{symbol}-{}.so", std::process::id()));
+        std::fs::write(&file, library).expect("a file");
+        file
+    }
+
     /// Forgets faults, counts and settings.
     pub fn reset(&self) {
         (self.reset)();
@@ -79,6 +96,53 @@ impl StandIn {
         (self.fail)(text(symbol).as_ptr(), nth as c_long, code, c_int::from(for_good));
     }
 
+    /// Runs `body` with a fault at the first use of each of the symbols, and of `kernel`, at the second, and so on, until none fails any more: with the symbol, the
+    /// code, what arms the fault, and words for all that. After each run all is given back, and nothing was done that a driver forbids.
+    /// Returns the symbols of which a use failed.
+    pub fn at_every_use(
+        &self,
+        symbols: &[&'static str],
+        mut body: impl FnMut(&str, i32, &dyn Fn(), &str),
+    ) -> Vec<&'static str> {
+        // Numbers of errors: a known one, one that becomes another errno, one that no driver has yet; each once and for good.
+        const FAULTS: [(i32, bool); 6] =
+            [(719, false), (2, true), (9999, false), (719, true), (2, false), (9999, true)];
+        let mut used = Vec::new();
+        for &symbol in symbols.iter().chain(&["kernel"]) {
+            for (code, for_good) in FAULTS {
+                for nth in 1.. {
+                    let what = format!("{symbol} {nth} {code} {}", if for_good { "for good" } else { "once" });
+                    self.clear();
+                    self.reset();
+                    body(symbol, code, &|| self.fail(symbol, nth, code, for_good), &what);
+                    let fired = self.get("fired") > 0;
+                    assert_eq!(self.get("misuse"), 0, "{what}");
+                    if !fired || self.gives_all_back(symbol, for_good) {
+                        self.assert_clean(&what);
+                    }
+                    if !fired {
+                        break;
+                    }
+                    used.push(symbol);
+                }
+            }
+        }
+        self.clear();
+        used.dedup();
+        used
+    }
+
+    /// Whether everything can be given back after such a fault: what a driver refuses stays, as does all on a device that is lost.
+    pub fn gives_all_back(&self, symbol: &str, for_good: bool) -> bool {
+        let gives_back = ["Free", "Destroy", "Unload", "Release", "cuCtx"];
+        !for_good && symbol != "kernel" && !gives_back.iter().any(|part| symbol.contains(part))
+    }
+
+    /// There is nothing left to be given back, and nothing was done that a driver forbids.
+    pub fn assert_clean(&self, what: &str) {
+        assert_eq!((self.get("live"), self.get("misuse"), self.get("depth")), (0, 0, 0), "{what}");
+    }
+
     /// Lets the next kernel answer nonsense.
     pub fn nonsense(&self, answer: Answer, index: usize, value: u32) {
         (self.nonsense)(answer as c_long, index as c_long, c_long::from(value));
@@ -92,6 +156,19 @@ pub enum Answer {
     Offset,
     Length,
     Status,
+}
+
+/// Runs the test `name` of this program again, in a process that is to load `driver` (none if empty).
+pub fn in_a_process_with(name: &str, driver: &str) {
+    let output = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", name, "--nocapture"])
+        .env("TZRAM_TEST_DRIVER", driver)
+        .output()
+        .expect("a process");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{driver}: {text}{errors}");
+    text.lines().filter(|line| line.starts_with("SKIPPED")).for_each(|line| println!("{line}"));
 }
 
 /// Loads a library for the rest of the process; what is loaded later by its soname is this one.
@@ -128,8 +205,13 @@ pub enum Kernels {
     Shim,
 }
 
-/// Compiles the stand-in and returns its file; `None` if there is no C++20 compiler.
+/// Compiles the stand-in, once for this process, and returns its file; `None` if there is no C++20 compiler.
 pub fn compile(kernels: Kernels) -> Option<PathBuf> {
+    static FILES: [OnceLock<Option<PathBuf>>; 2] = [const { OnceLock::new() }; 2];
+    FILES[usize::from(kernels == Kernels::Shim)].get_or_init(|| build(kernels)).clone()
+}
+
+fn build(kernels: Kernels) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuda");
     let mut can = Command::new(source.join("build"));
     can.args(["--can", "fast"]).status().ok().filter(|status| status.success())?;

@@ -8,6 +8,7 @@
 // Kernels are run by simt_launch(): those of src/cuda through the shim (kernels.cu), or plain_kernels.cpp. Tests steer all this with the functions at the end.
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdarg>
 #include <cstdint>
@@ -132,6 +133,7 @@ struct DeviceAtWork {
     DeviceAtWork() { set(PROT_READ | PROT_WRITE); }
     ~DeviceAtWork() { set(PROT_NONE); }
     static void set(int how) {
+        if (values["idle"]) return;
         for (auto &[at, region] : regions)
             if (region.device) protect(region, how);
     }
@@ -155,7 +157,7 @@ int allocate(size_t bytes, bool device, uintptr_t *out) {
     region.map = static_cast<char *>(map);
     protect(region, PROT_READ | PROT_WRITE);
     std::memset(region.map + PAGE, 0xA5, inner);
-    if (device) protect(region, PROT_NONE);
+    if (device && !values["idle"]) protect(region, PROT_NONE);
     *out = reinterpret_cast<uintptr_t>(region.map + PAGE + inner - (bytes + 255) / 256 * 256);
     regions[*out] = region;
     values["allocated"]++;
@@ -238,14 +240,23 @@ struct Launch {
             values["fired"]++;
             return fault.code;
         }
+        bool compress = name != "tzram_decompress";
+        uint32_t *table = reinterpret_cast<uint32_t *>(parameters[4]), *last = reinterpret_cast<uint32_t *>(parameters[5]);
+        unsigned count = static_cast<unsigned>(parameters[compress ? 1 : 3]);
+        if (values["slow"]) usleep(static_cast<useconds_t>(values["slow"]) * count);
+        if (values["idle"]) {
+            for (unsigned i = 0; i < count; i++) {
+                if (compress) table[2 * i] = 0, table[2 * i + 1] = PAGE;
+                else last[i] = 0;
+            }
+            return SUCCESS;
+        }
         std::vector<void *> pointers;
         for (uint64_t &parameter : parameters) pointers.push_back(&parameter);
         if (simt_launch(name.c_str(), grid, block, 0, pointers.data())) {
             std::fprintf(stderr, "stand-in: %s: %s\n", name.c_str(), simt_error());
             return LAUNCH_FAILED;
         }
-        bool compress = name != "tzram_decompress";
-        uint32_t *table = reinterpret_cast<uint32_t *>(parameters[4]), *last = reinterpret_cast<uint32_t *>(parameters[5]);
         for (const Nonsense &n : nonsense) {
             uint32_t value = static_cast<uint32_t>(n.value);
             if (compress && n.what == 0) *last = value;
@@ -492,6 +503,7 @@ int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, Stream *st
         misuse("%s outside of what is allocated", __func__);
         return INVALID_VALUE;
     }
+    if (values["idle"]) return put(stream, __func__, [] { return SUCCESS; });
     const char *source = static_cast<const char *>(from);
     return put(stream, __func__, [to, source, bytes, before = std::string(source, bytes)] {
         if (std::memcmp(before.data(), source, bytes)) misuse("what is copied to the device changed before it was");
@@ -507,7 +519,7 @@ int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, Stream *stream) 
         return INVALID_VALUE;
     }
     // Whoever reads too early does not find what an earlier batch left.
-    std::memset(to, 0xEE, bytes);
+    if (!values["idle"]) std::memset(to, 0xEE, bytes);
     return put(stream, __func__, [to, from, bytes] {
         std::memcpy(to, reinterpret_cast<const void *>(from), bytes);
         return SUCCESS;
@@ -558,7 +570,9 @@ void stand_in_reset(void) {
     dead = 0;
 }
 
-// Sets one of: version, devices, major, minor, memory, host_memory (bytes, 0 = any), refuse_cubins, refuse_ptx.
+// Sets one of: version, devices, major, minor, memory, host_memory (bytes, 0 = any), refuse_cubins, refuse_ptx, slow (microseconds
+// that a kernel takes longer for each page), idle (takes hardly any time: nothing is copied to the device, pages are to be stored raw,
+// objects are restored to anything).
 void stand_in_set(const char *name, long value) {
     std::lock_guard<std::mutex> lock(mutex);
     values[name] = value;

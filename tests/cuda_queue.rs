@@ -232,6 +232,22 @@ fn parameters_that_no_device_can_do_are_for_the_cpu() {
 }
 
 #[test]
+fn parameters_that_nobody_can_do_are_refused_alike_by_all_engines() {
+    let mut odd_size = params(c"tzp", None);
+    odd_size.page.page_size = 5000;
+    for (params, error) in [
+        (params(c"lzw", None), libc::ENOENT),
+        (params(c"tzp", Some(5)), libc::EINVAL),
+        (params(c"lz4", Some(1000)), libc::EINVAL),
+        (odd_size, libc::EINVAL),
+    ] {
+        for engine in [AUTO, CPU, CUDA] {
+            assert_eq!(Queue::create(&with_engine(&params, engine)).err(), Some(-error), "{engine:?}");
+        }
+    }
+}
+
+#[test]
 fn without_a_usable_device_the_cpu_does_it() {
     let Some(stand_in) = StandIn::take() else { return };
     for (name, value, device, error) in [

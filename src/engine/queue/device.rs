@@ -63,10 +63,11 @@ pub(super) fn job(params: &Params<'_>) -> Option<(Codec, i32)> {
 /// Opens CUDA device `number` for the pages of a queue of `depth`.
 ///
 /// # Errors
-/// [`Error::Unsupported`]: no device can do what the parameters ask for. [`Error::NoDevice`]: this build has no code for devices, or
-/// as the feature `cuda` has it. [`Error::NoMemory`].
+/// As [`Params::choose`]; [`Error::Unsupported`]: no device can do what the parameters ask for. [`Error::NoDevice`]: this build has no
+/// code for devices, or as the feature `cuda` has it. [`Error::NoMemory`].
 #[cfg_attr(not(feature = "cuda"), allow(unused_variables))]
 pub fn open(number: i32, params: &Params<'_>, depth: usize) -> Result<Box<dyn Device>, Error> {
+    params.choose()?;
     let (codec, level) = job(params).ok_or(Error::Unsupported)?;
     #[cfg(feature = "cuda")]
     {
@@ -266,7 +267,8 @@ impl<'d, R: Request> Queue<'d, R> {
         self.workers.wake(usize::MAX, || ());
     }
 
-    /// Keeps the device's slots full until the queue stops or the device fails.
+    /// Keeps the device's slots full until the queue stops or the device fails. There is no time limit: a device that does neither
+    /// its work nor fail keeps its requests, and whoever ends the queue waits for it.
     fn run_device(
         &self,
         driver: &Driver<'d, R>,

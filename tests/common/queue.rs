@@ -223,7 +223,7 @@ impl Batch {
             assert!(count >= 0 || count == -libc::EAGAIN, "{what}: {count}");
             submitted += count.max(0) as usize;
             let most = (submitted - reaped).div_ceil(2);
-            let count = queue.reap(&mut self.done[..most], 60_000);
+            let count = queue.reap(&mut self.done[..most], 30_000);
             assert!(count > 0, "{what}: {count}, {reaped} of {submitted} came back");
             for &req in &self.done[..count as usize] {
                 // SAFETY: one of our requests, which is ours again.
@@ -243,6 +243,15 @@ impl Batch {
         assert_eq!(count as usize, self.jobs.len(), "{what}: too many for the queue");
         drop(queue);
         self.check(false, what);
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        // A queue that has lost requests may find them again.
+        if std::thread::panicking() {
+            core::mem::forget(core::mem::take(&mut self.jobs));
+        }
     }
 }
 
@@ -299,7 +308,10 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: created once.
-        unsafe { tzram_queue_destroy(self.0) };
+        // One that has lost requests would never end.
+        if !std::thread::panicking() {
+            // SAFETY: created once.
+            unsafe { tzram_queue_destroy(self.0) };
+        }
     }
 }

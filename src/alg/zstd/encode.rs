@@ -360,7 +360,8 @@ fn write_block(
         let header = u32::from(job.end == job.src.len()) | kind << 1 | (size as u32) << 3;
         head.copy_from_slice(&header.to_le_bytes()[..BLOCK_HEADER]);
     };
-    if len > 1 && content[0] == content[len - 1] && content[1..] == content[..len - 1] {
+    // Not the last byte: of a page that is out of the caches, it comes last.
+    if len > 1 && content[0] == content[1] && content[1..] == content[..len - 1] {
         *body.first_mut().ok_or(Error::NoSpace)? = content[0];
         close(BLOCK_RLE, len);
         return Ok(BLOCK_HEADER + 1);

@@ -6,7 +6,7 @@
 //! on a page most symbols do not occur, and what counts them one by one waits for the same counter again and again.
 
 use super::super::bit_writer::BitWriter;
-use super::super::zstd_seq_encode::{SLOT_STATES, SYMBOLS, SeqTable};
+use super::super::zstd_seq_encode::{Entry, SLOT_STATES, SYMBOLS, SeqTable};
 use crate::base::log2::{self, LOG2};
 
 /// States of the largest table.
@@ -197,16 +197,17 @@ static TAKEN: [[u64; 65]; 2] = {
 
 /// What [`SeqTable`] has of a symbol of `n` cells behind `before` cells of others.
 #[inline(always)]
-const fn entry(n: u32, before: u32, log: u32) -> u64 {
+const fn entry(n: u32, before: u32, log: u32) -> Entry {
     let most = log - ((n - 1) | 1).ilog2();
-    let bits = (most << 16).wrapping_sub(n << most);
-    bits as u64 | (before.wrapping_sub(n) as u64) << 32
+    Entry { bits: (most << 16).wrapping_sub(n << most), next: before.wrapping_sub(n) }
 }
+/// Of a symbol without cells.
+const NO_ENTRY: Entry = Entry { bits: 0, next: 0 };
 
 /// Fills an encoding table: [`SeqTable`] says what is in it, for the symbols of `used`. `states` has `1 << log` elements and
 /// [`STATES_SLACK`] more.
 #[inline(always)]
-pub fn build(norm: &[u16; SYMBOLS], used: u64, log: u32, states: &mut [u16], symbols: &mut [u64; SYMBOLS]) {
+pub fn build(norm: &[u16; SYMBOLS], used: u64, log: u32, states: &mut [u16], symbols: &mut [Entry; SYMBOLS]) {
     let size = 1usize << log;
     if log > WORD_LOG {
         return build_large(norm, used, log, &mut states[..size], symbols);
@@ -237,18 +238,18 @@ pub fn build(norm: &[u16; SYMBOLS], used: u64, log: u32, states: &mut [u16], sym
 
 /// [`build`] for any log, without slack.
 #[inline(never)]
-fn build_large(norm: &[u16; SYMBOLS], used: u64, log: u32, states: &mut [u16], symbols: &mut [u64; SYMBOLS]) {
+fn build_large(norm: &[u16; SYMBOLS], used: u64, log: u32, states: &mut [u16], symbols: &mut [Entry; SYMBOLS]) {
     let mut signed = [0i16; SYMBOLS];
     for (signed, &n) in signed.iter_mut().zip(norm) {
         *signed = n.cast_signed();
     }
-    let mut all = [0; SYMBOLS];
+    let mut all = [NO_ENTRY; SYMBOLS];
     build_any(&signed[..SYMBOLS - used.leading_zeros() as usize], log, states, &mut all);
     *symbols = all;
 }
 
 /// Fills an encoding table for a distribution that may have probabilities below one, written as -1.
-pub const fn build_any(norm: &[i16], log: u32, states: &mut [u16], symbols: &mut [u64; SYMBOLS]) {
+pub const fn build_any(norm: &[i16], log: u32, states: &mut [u16], symbols: &mut [Entry; SYMBOLS]) {
     let mut cells = [0u8; STATES];
     let size = 1usize << log;
     let mut first = [0u16; SYMBOLS];
@@ -263,7 +264,7 @@ pub const fn build_any(norm: &[i16], log: u32, states: &mut [u16], symbols: &mut
             high -= 1;
             cells[high] = s as u8;
         }
-        symbols[s] = if n == 0 { 0 } else { entry(n as u32, total as u32, log) };
+        symbols[s] = if n == 0 { NO_ENTRY } else { entry(n as u32, total as u32, log) };
         total += n;
         s += 1;
     }
@@ -294,7 +295,7 @@ pub const fn build_any(norm: &[i16], log: u32, states: &mut [u16], symbols: &mut
 /// A table with its costs, for the predefined distributions, for those of a dictionary and for presets; of at most `S` states.
 pub struct FixedTable<const S: usize> {
     states: [u16; S],
-    symbols: [u64; SYMBOLS],
+    symbols: [Entry; SYMBOLS],
     cost: [u16; SYMBOLS],
     used: u64,
     log: u32,
@@ -303,7 +304,7 @@ pub struct FixedTable<const S: usize> {
 impl<const S: usize> FixedTable<S> {
     /// Returns the table of a valid distribution of at most `S` cells.
     pub const fn new(norm: &[i16], log: u32) -> Self {
-        let mut table = FixedTable { states: [0; S], symbols: [0; SYMBOLS], cost: [0; SYMBOLS], used: 0, log };
+        let mut table = FixedTable { states: [0; S], symbols: [NO_ENTRY; SYMBOLS], cost: [0; SYMBOLS], used: 0, log };
         build_any(norm, log, &mut table.states, &mut table.symbols);
         let logs = &const { log2::table() }; // a constant function cannot read a static
         let mut s = 0;
@@ -388,9 +389,9 @@ mod tests {
                 }
                 let mut norm = [0; SYMBOLS];
                 normalise(&counts, log, &mut norm);
-                let (mut states, mut symbols) = ([0; STATES + STATES_SLACK], [0; SYMBOLS]);
+                let (mut states, mut symbols) = ([0; STATES + STATES_SLACK], [NO_ENTRY; SYMBOLS]);
                 build(&norm, counts.used, log, &mut states, &mut symbols);
-                let (mut want_states, mut want_symbols) = ([0; STATES], [0; SYMBOLS]);
+                let (mut want_states, mut want_symbols) = ([0; STATES], [NO_ENTRY; SYMBOLS]);
                 build_any(&norm.map(|n| n as i16), log, &mut want_states, &mut want_symbols);
                 assert_eq!(states[..1 << log], want_states[..1 << log], "log {log}");
                 assert_eq!(symbols, want_symbols);

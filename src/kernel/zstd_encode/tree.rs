@@ -1,7 +1,7 @@
 //! Huffman code lengths, codes and the description of a tree (RFC 8878, sections 4.2.1 and 4.2.2).
 
 use super::super::bit_writer::{Bits, Roomy};
-use super::super::zstd_seq_encode::{SYMBOLS, SeqTable};
+use super::super::zstd_seq_encode::{Entry, SYMBOLS, SeqTable};
 use super::fse::{self, Counts, STATES_SLACK, log2, mask_of};
 use super::presets;
 use crate::base::format::zstd::{HUFF_MAX_BITS, WEIGHTS_MAX_LOG};
@@ -276,7 +276,7 @@ fn describe_by_fse(tree: &Lengths, weights: &[u8], margin: u32, out: &mut [u8; D
     }
     let mut description = [0; fse::HEADER_MAX];
     let mut states = [0u16; (1 << WEIGHTS_MAX_LOG) + STATES_SLACK];
-    let mut symbols = [0u64; SYMBOLS];
+    let mut symbols = [Entry::default(); SYMBOLS];
     let (preset, cost) = presets::cheapest(presets::WEIGHTS, &counts);
     let (table, header) = if cost < fse::least(&counts) + (margin << 11) {
         (

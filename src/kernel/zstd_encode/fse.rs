@@ -1,8 +1,8 @@
 //! Finite state entropy, encoding side (RFC 8878, section 4.1): distributions, their descriptions, encoding tables.
 //!
 //! The table's layout and the way its symbols are spread are the format's; the form of an entry is that of FSE by Yann
-//! Collet, in the zstd project. The choice of the distribution is our own: rounding, then single cells moved to where
-//! they save most. So are the loops over the symbols in use, found in a bit mask, in the place of those over alphabets:
+//! Collet, in the zstd project. The choice of the distribution is our own: rounding, and the symbol of most cells makes up
+//! for it. So are the loops over the symbols in use, found in a bit mask, in the place of those over alphabets:
 //! on a page most symbols do not occur, and what counts them one by one waits for the same counter again and again.
 
 use super::super::bit_writer::BitWriter;
@@ -106,22 +106,27 @@ pub fn normalise(counts: &Counts, log: u32, norm: &mut [u16; SYMBOLS]) {
         *norm = share as u16;
     }
     let left = (1i32 << log) - sum as i32;
-    if left != 0 {
-        if left > 0 { correct::<true>(counts, left, norm) } else { correct::<false>(counts, -left, norm) }
+    if left == 0 {
+        return;
+    }
+    // The symbol of most cells takes or gives them all, unless it would lose half of its own. A number of cells has 10 bits, and 6 are
+    // for the symbol.
+    let top = norm.iter().zip(0..).map(|(&cells, symbol)| cells << 6 | symbol).fold(0, u16::max);
+    let (most, symbol) = (i32::from(top >> 6), usize::from(top & 63));
+    if most / 2 > -left {
+        norm[symbol] = (most + left) as u16;
+    } else {
+        take(counts, -left, norm);
     }
 }
 
-/// Gives `times` cells to the symbols where each saves most, or takes them where each costs least.
-///
-/// A cell more for a symbol of n cells saves about count / (n + 1/2) bits, a cell less costs count / (n - 1/2).
+/// Takes `times` cells, each where that costs least: about count / (n - 1/2) bits of a symbol of n cells.
 #[inline(always)]
-fn correct<const MORE: bool>(counts: &Counts, times: i32, norm: &mut [u16; SYMBOLS]) {
-    // The quotient's bits, which order as numbers do, above the symbol: the largest is wanted.
+fn take(counts: &Counts, times: i32, norm: &mut [u16; SYMBOLS]) {
+    // The quotient's bits, which order as numbers do, above the symbol: the smallest is wanted.
     let key = |i: usize, count: u16, norm: u16| -> u32 {
-        let twice = 2.0 * f32::from(norm) + if MORE { 1.0 } else { -1.0 };
-        let bits = (f32::from(count) / twice).to_bits();
-        let (bits, fits) = if MORE { (bits, count != 0) } else { (!bits, norm > 1) };
-        if fits { bits & !63 | (63 - i as u32) } else { 0 }
+        let bits = (f32::from(count) / (2.0 * f32::from(norm) - 1.0)).to_bits();
+        if norm > 1 { !bits & !63 | (63 - i as u32) } else { 0 }
     };
     let mut keys = [0u32; SYMBOLS];
     for i in 0..SYMBOLS {
@@ -129,7 +134,7 @@ fn correct<const MORE: bool>(counts: &Counts, times: i32, norm: &mut [u16; SYMBO
     }
     for _ in 0..times {
         let best = (63 - (keys.iter().fold(0, |best, &key| best.max(key)) & 63)) as usize;
-        norm[best] = if MORE { norm[best] + 1 } else { norm[best] - 1 };
+        norm[best] -= 1;
         keys[best] = key(best, counts.of[best], norm[best]);
     }
 }

@@ -5,6 +5,7 @@ use crate::base::cpu::is_preferred;
 use crate::base::{Backend, Error};
 use crate::kernel::lz4_encode::lanes::Pace;
 use crate::kernel::lz4_encode::{History, chain};
+use crate::kernel::phases::{Moment, Phase};
 use crate::kernel::table::Kernels;
 use crate::kernel::zstd_encode::{literals, sequences};
 use crate::kernel::zstd_fse::{Alphabet, Flaw, Own};
@@ -13,7 +14,6 @@ use crate::kernel::zstd_match::dense::DenseTables;
 use crate::kernel::zstd_match::lanes::Pace as MatchPace;
 use crate::kernel::zstd_match::{Found, Job, Parse, optimal};
 pub use crate::kernel::zstd_seq_decode::Sequences;
-use crate::kernel::zstd_seq_encode::Tables;
 
 /// A kernel table, and whether this CPU runs it.
 type Entry = (&'static Kernels, fn() -> bool);
@@ -169,16 +169,19 @@ impl Table {
         unsafe { (self.0.zstd_literals)(effort, literals, prior, codes, dst) }
     }
 
-    /// Returns the length of the bit stream of a block's sequences: [`crate::kernel::zstd_seq_encode::encode`].
-    pub fn zstd_bits(self, tables: &Tables, codes: &[u32], extra: &[u64], dst: &mut [u8]) -> usize {
-        // SAFETY: `self` exists only where the CPU runs the table (I).
-        unsafe { (self.0.zstd_bits)(tables, codes, extra, dst) }
-    }
-
-    /// Makes the tables of a block's sequences: [`crate::kernel::zstd_encode::sequences::write`].
+    /// Writes the sequences section of a block, as far as it fits: [`crate::kernel::zstd_encode::sequences::write`], then the bit stream,
+    /// [`crate::kernel::zstd_seq_encode::encode`].
     pub fn zstd_sequences(self, job: &mut sequences::Job<'_>, dst: &mut [u8]) -> sequences::Section {
         // SAFETY: `self` exists only where the CPU runs the table (I).
-        unsafe { (self.0.zstd_sequences)(job, dst) }
+        let mut section = unsafe { (self.0.zstd_sequences)(job, dst) };
+        let (codes, extra) = (&job.codes[..job.count], &job.sequences[..job.count]);
+        if let (false, Some(rest)) = (codes.is_empty(), dst.get_mut(section.len..)) {
+            let moment = Moment::now();
+            // SAFETY: likewise (I). The tables were made for these codes, and have a place for each.
+            section.len += unsafe { (self.0.zstd_bits)(&job.slots.tables, codes, extra, rest) };
+            moment.ends(Phase::Sequences);
+        }
+        section
     }
 
     /// [`crate::kernel::lz4_encode::fast::encode`].

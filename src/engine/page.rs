@@ -174,6 +174,7 @@ impl<'d> Context<'d> {
     }
 
     fn encode(&self, scratch: &mut Scratch, page: &[u8], dst: &mut [u8]) -> Result<(PageCodec, usize), Error> {
+        prefetch(page);
         if let Some(word) = self.choice.tables.page.same_fill(page) {
             return Ok((PageCodec::SameFilled, store_fill(word, dst)?));
         }
@@ -181,7 +182,6 @@ impl<'d> Context<'d> {
         if dst.is_empty() {
             return Err(Error::NoSpace);
         }
-        prefetch(page);
         let (codec, level) = match self.choice.driver.codec {
             Codec::Adaptive => match select(self.choice.tables.page, self.choice.level, page) {
                 Selected::Raw => (None, 0),

@@ -15,7 +15,7 @@ mod sealed {
 macro_rules! plain {
     ($($t:ty),*) => { $(impl sealed::Sealed for $t {} impl Plain for $t {})* };
 }
-plain!(u8, u16, u32, u64, i64, super::zstd_encode::sequences::Slots);
+plain!(u8, u16, u32, u64, i64, super::zstd_seq_encode::Codes, super::zstd_encode::sequences::Slots);
 
 /// Bytes of a cache line.
 const LINE: usize = 64;

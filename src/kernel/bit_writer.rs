@@ -144,30 +144,96 @@ impl Bits for Roomy<'_> {
     }
 }
 
+/// Writes bits to room that suffices: nothing is compared with its end, so that all stays in registers.
+pub struct Unchecked<'d> {
+    to: *mut u8,
+    start: *mut u8,
+    bits: u64,
+    held: u32,
+    room: PhantomData<&'d mut [u8]>,
+}
+
+impl<'d> Unchecked<'d> {
+    /// Bytes of room beyond those of the stream, at least.
+    pub const SLACK: usize = 8;
+
+    /// Starts at the first byte of `dst`.
+    ///
+    /// # Safety
+    /// The stream will have SLACK bytes less than `dst` or fewer.
+    #[inline(always)]
+    pub unsafe fn new(dst: &'d mut [u8]) -> Self {
+        let start = dst.as_mut_ptr();
+        Unchecked { to: start, start, bits: 0, held: 0, room: PhantomData }
+    }
+
+    /// [`BitWriter::finish_backward`].
+    #[inline(always)]
+    pub fn finish_backward(mut self) -> usize {
+        self.flush();
+        self.push(1, 1);
+        self.flush();
+        // SAFETY: both point into the room.
+        let whole = unsafe { self.to.offset_from(self.start) };
+        whole.cast_unsigned() + usize::from(self.held > 0)
+    }
+}
+
+impl Bits for Unchecked<'_> {
+    #[inline(always)]
+    fn push(&mut self, value: u64, count: u32) {
+        debug_assert!(self.held + count <= 64 && count < 64 && value >> count == 0);
+        self.bits |= value << (self.held & 63);
+        self.held += count;
+    }
+    #[inline(always)]
+    fn flush(&mut self) {
+        debug_assert!(self.held < 64);
+        // SAFETY: SLACK bytes of the room follow what the stream has so far (the contract of `new`) (D).
+        unsafe {
+            store64(self.to, self.bits);
+            self.to = self.to.add((self.held >> 3) as usize);
+        }
+        self.bits >>= self.held & 0x38;
+        self.held &= 7;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn bits_come_out_lowest_first_and_the_length_is_true_in_any_room() {
-        let write = |dst: &mut [u8]| {
-            let mut out = BitWriter::new(dst);
+        fn write<B: Bits>(out: &mut B) {
             for i in 0..50u64 {
                 out.push(i & 0x1fff, 13);
                 out.push(1, 1);
                 out.push(0x2aaa_aaaa_aaaa & ((1 << 41) - 1), 41);
                 out.flush();
             }
+        }
+        let in_slice = |dst: &mut [u8]| {
+            let mut out = BitWriter::new(dst);
+            write(&mut out);
             out.finish_backward()
         };
         let mut whole = [0u8; 400];
-        let len = write(&mut whole);
+        let len = in_slice(&mut whole);
         assert_eq!(len, (50 * 55 + 1usize).div_ceil(8));
         assert_eq!(u16::from_le_bytes([whole[0], whole[1]]) & 0x3fff, 0x2000);
         for room in 0..len {
             let mut part = vec![0u8; room];
-            assert_eq!(write(&mut part), len);
+            assert_eq!(in_slice(&mut part), len);
             assert_eq!(part, whole[..room]);
         }
+        let mut same = vec![0u8; len + Unchecked::SLACK];
+        // SAFETY: there is room for the stream and SLACK bytes.
+        let mut out = unsafe { Unchecked::new(&mut same) };
+        write(&mut out);
+        assert_eq!((out.finish_backward(), &same[..len]), (len, &whole[..len]));
+        let mut out = Roomy::new(&mut same);
+        write(&mut out);
+        assert_eq!((out.finish_backward(), &same[..len]), (len, &whole[..len]));
     }
 }

@@ -9,7 +9,7 @@ use super::zstd_match::dense::DenseTables;
 use super::zstd_match::lanes::Pace as MatchPace;
 use super::zstd_match::{Found, Job, Parse, optimal};
 use super::zstd_seq_decode::Sequences;
-use super::zstd_seq_encode::Tables;
+use super::zstd_seq_encode::{Codes, Tables};
 use crate::base::{Backend, Error};
 
 /// The encoders have these arguments: scratch, the setting, the dictionary, the input, the room for the block; they return
@@ -37,7 +37,7 @@ pub type ZstdSequences = unsafe fn(job: &mut sequences::Job<'_>, dst: &mut [u8])
 pub type ZstdHuffDecode =
     unsafe fn(table: &[u16], log: u32, streams: Streams, src: &[u8], at: usize, dst: &mut [u8]) -> bool;
 /// See [`super::zstd_seq_encode::encode`].
-pub type ZstdBits = unsafe fn(tables: &Tables, codes: &[u32], extra: &[u64], dst: &mut [u8]) -> usize;
+pub type ZstdBits = unsafe fn(tables: &Tables, codes: &[Codes], extra: &[u64], dst: &mut [u8]) -> usize;
 /// The type of [`Own::read`]: the place, what its codes mean, the source.
 pub type ZstdFseRead = unsafe fn(&mut Own<'_>, &Alphabet, src: &[u8]) -> Result<usize, Flaw>;
 /// The type of [`super::zstd_seq_decode::execute`].
@@ -279,11 +279,12 @@ macro_rules! instantiate_zstd_encode {
         $(#[$features])*
         unsafe fn bits(
             tables: &crate::kernel::zstd_seq_encode::Tables,
-            codes: &[u32],
+            codes: &[crate::kernel::zstd_seq_encode::Codes],
             extra: &[u64],
             dst: &mut [u8],
         ) -> usize {
-            crate::kernel::zstd_seq_encode::encode(tables, codes, extra, dst)
+            // SAFETY: the caller's contract.
+            unsafe { crate::kernel::zstd_seq_encode::encode(tables, codes, extra, dst) }
         }
         /// The literals section.
         pub const LITERALS: crate::kernel::table::ZstdLiterals = literals;

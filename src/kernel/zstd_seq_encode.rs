@@ -3,7 +3,7 @@
 //! Both loops follow the format's description; the way a state is kept above the table's size, so that one subtraction
 //! gives the bits to write, is Yann Collet's (FSE, in the zstd project).
 
-use super::bit_writer::{BitWriter, Bits, Roomy};
+use super::bit_writer::{BitWriter, Bits, Unchecked};
 
 /// Entries of the per-symbol arrays: every code of the three kinds is below.
 pub const SYMBOLS: usize = 64;
@@ -21,10 +21,7 @@ pub const DISTANCE_AT: u32 = 2 * LEN_BITS;
 pub const MIN_LEN: u64 = MIN_MATCH as u64;
 /// Shortest match of the format.
 const MIN_MATCH: u32 = 3;
-/// Bits of the number of extra bits, below them: see [`super::zstd_encode::codes::codes`].
-pub const EXTRA_LEN_BITS: u32 = 6;
-/// Distances are below this value, so that offset values are exact in single precision, and the extra bits of a sequence and their
-/// number fit 64 bits.
+/// Distances are below this value, so that offset values are exact in single precision, and the extra bits of a sequence fit 56 bits.
 pub const DISTANCE_LIMIT: u32 = (1 << 24) - 3;
 
 /// Returns a sequence as the matcher writes it: `literals` bytes copied, then `len` bytes from `distance` back.
@@ -36,14 +33,25 @@ pub fn pack(literals: u32, len: u32, distance: u32) -> u64 {
     u64::from(literals) | u64::from(len - MIN_MATCH) << LEN_BITS | u64::from(distance) << (2 * LEN_BITS)
 }
 
+/// What an encoding table has of a symbol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// What to add to the state so that its bits above the low 16 are the number of bits to write.
+    pub bits: u32,
+    /// What to add to the shifted state to find the next one.
+    pub next: u32,
+}
+
+/// Codes of a sequence, and how many extra bits they have: see [`super::zstd_encode::codes::codes`].
+pub type Codes = [u8; 4];
+
 /// An encoding table of FSE.
 #[derive(Clone, Copy)]
 pub struct SeqTable<'a> {
     /// Next states, `1 << log` of them or more, grouped by symbol.
     pub states: &'a [u16],
-    /// For each symbol: what to add to the state so that its bits above the low 16 are the number of bits to write, and
-    /// in the upper half what to add to the shifted state to find the next one.
-    pub symbols: &'a [u64; SYMBOLS],
+    /// For each symbol.
+    pub symbols: &'a [Entry; SYMBOLS],
     /// Log2 of the states; 0 for the table of a single symbol, which needs no bits.
     pub log: u32,
 }
@@ -60,13 +68,13 @@ impl SeqTable<'_> {
     #[inline(always)]
     pub fn step(&self, state: u32, symbol: u8) -> (u64, u32, u32) {
         let entry = self.symbols[usize::from(symbol) & (SYMBOLS - 1)];
-        let bits = state.wrapping_add(entry as u32) >> 16;
+        let bits = state.wrapping_add(entry.bits) >> 16;
         (u64::from(state) & ((1 << bits) - 1), bits, self.next(state >> bits, entry))
     }
 
     #[inline(always)]
-    fn next(&self, shifted: u32, entry: u64) -> u32 {
-        u32::from(self.states[shifted.wrapping_add((entry >> 32) as u32) as usize])
+    fn next(&self, shifted: u32, entry: Entry) -> u32 {
+        u32::from(self.states[shifted.wrapping_add(entry.next) as usize])
     }
 
     /// Writes the state itself, which a decoder starts from.
@@ -82,7 +90,7 @@ impl SeqTable<'_> {
 #[derive(Clone, Copy)]
 pub struct Tables {
     /// [`SeqTable::symbols`].
-    pub symbols: [[u64; SYMBOLS]; 3],
+    pub symbols: [[Entry; SYMBOLS]; 3],
     /// [`SeqTable::states`].
     pub states: [[u16; SLOT_STATES]; 3],
     /// [`SeqTable::log`].
@@ -91,94 +99,129 @@ pub struct Tables {
 
 /// Returns the length of the bit stream of the sequences, written to `dst` as far as it fits there.
 ///
-/// `extra` and `codes` are what [`super::zstd_encode::codes::codes`] makes of them, as many as one another and not none; each code
-/// has a place in its table.
+/// `extra` and `codes` are what [`super::zstd_encode::codes::codes`] makes of them, as many as one another and not none.
 ///
 /// What a sequence adds is put together before it meets the stream, so that the stream waits for one addition a sequence and not
 /// for four.
+///
+/// # Safety
+/// Each code has a place in its table.
 #[inline(always)]
-pub fn encode(tables: &Tables, codes: &[u32], extra: &[u64], dst: &mut [u8]) -> usize {
+pub unsafe fn encode(tables: &Tables, codes: &[Codes], extra: &[u64], dst: &mut [u8]) -> usize {
+    assert!(!codes.is_empty() && codes.len() == extra.len());
     let state_bits: u32 = tables.logs.iter().sum();
-    let extra_bits: usize = extra.iter().map(|extra| (extra & ((1 << EXTRA_LEN_BITS) - 1)) as usize).sum();
-    let most = (extra_bits + (extra.len() + 1) * state_bits as usize) / 8 + 1;
-    if most + Roomy::SLACK <= dst.len() {
-        // A state takes at most its table's log, of each sequence and at the end.
-        let mut out = Roomy::new(dst);
-        write(&mut out, tables, codes, extra);
-        return out.finish_backward();
+    let extra_bits: usize = codes.iter().map(|&[.., bits]| usize::from(bits)).sum();
+    let most = (extra_bits + (codes.len() + 1) * state_bits as usize) / 8 + 1;
+    // SAFETY: the caller's contract; a state takes at most its table's log, of each sequence and at the end.
+    unsafe {
+        if most + Unchecked::SLACK <= dst.len() {
+            let mut out = Unchecked::new(dst);
+            write(&mut out, tables, codes, extra);
+            return out.finish_backward();
+        }
+        encode_near_end(tables, codes, extra, dst)
     }
-    encode_near_end(tables, codes, extra, dst)
 }
 
+/// # Safety
+/// As for [`encode`].
 #[cold]
 #[inline(never)]
-fn encode_near_end(tables: &Tables, codes: &[u32], extra: &[u64], dst: &mut [u8]) -> usize {
+unsafe fn encode_near_end(tables: &Tables, codes: &[Codes], extra: &[u64], dst: &mut [u8]) -> usize {
     let mut out = BitWriter::new(dst);
-    write(&mut out, tables, codes, extra);
+    // SAFETY: the contract is the same.
+    unsafe { write(&mut out, tables, codes, extra) };
     out.finish_backward()
 }
 
+/// # Safety
+/// As for [`encode`].
 #[inline(always)]
-fn write<B: Bits>(out: &mut B, tables: &Tables, codes: &[u32], extra: &[u64]) {
-    let last = extra.len() - 1;
-    let codes = &codes[..=last];
-    let (mut ll, mut of) = (tables.first_state(0, codes[last]), tables.first_state(1, codes[last]));
-    let mut ml = tables.first_state(2, codes[last]);
-    push_with_extra(out, 0, 0, extra[last]);
-    for (&codes, &extra) in codes[..last].iter().zip(&extra[..last]).rev() {
-        let (of_bits, of_count, of_next) = tables.step(1, of, codes);
-        let (ml_bits, ml_count, ml_next) = tables.step(2, ml, codes);
-        let (ll_bits, ll_count, ll_next) = tables.step(0, ll, codes);
-        (of, ml, ll) = (of_next, ml_next, ll_next);
-        // At most 8 + 9 + 9 bits.
-        let bits = of_bits | (ml_bits | ll_bits << ml_count) << of_count;
-        push_with_extra(out, bits, of_count + ml_count + ll_count, extra);
-    }
-    for (kind, state) in [(2, ml), (1, of), (0, ll)] {
-        let log = tables.logs[kind];
-        out.push(u64::from(state) & ((1 << log) - 1), log);
+unsafe fn write<B: Bits>(out: &mut B, tables: &Tables, codes: &[Codes], extra: &[u64]) {
+    let mut left = extra.len() - 1;
+    // SAFETY: the caller's contract; indices are below the length.
+    unsafe {
+        let last = *codes.get_unchecked(left);
+        let (mut ll, mut of) = (tables.first_state::<0>(last), tables.first_state::<1>(last));
+        let mut ml = tables.first_state::<2>(last);
+        push_with_extra(out, 0, 0, last[3], *extra.get_unchecked(left));
+        while left > 0 {
+            left -= 1;
+            let codes = codes.get_unchecked(left);
+            let (of_bits, of_count, of_next) = tables.step::<1>(of, codes);
+            let (ml_bits, ml_count, ml_next) = tables.step::<2>(ml, codes);
+            let (ll_bits, ll_count, ll_next) = tables.step::<0>(ll, codes);
+            (of, ml, ll) = (of_next, ml_next, ll_next);
+            // At most 8 + 9 + 9 bits.
+            let bits = of_bits | (ml_bits | ll_bits << ml_count) << of_count;
+            push_with_extra(out, bits, of_count + ml_count + ll_count, codes[3], *extra.get_unchecked(left));
+        }
+        for (kind, state) in [(2, ml), (1, of), (0, ll)] {
+            let log = tables.logs[kind];
+            out.push(u64::from(state) & ((1 << log) - 1), log);
+        }
     }
 }
 
 impl Tables {
+    /// # Safety
+    /// The codes are below [`SYMBOLS`].
     #[inline(always)]
-    fn entry(&self, kind: usize, codes: u32) -> u64 {
-        self.symbols[kind][(codes >> (8 * kind)) as usize & (SYMBOLS - 1)]
+    unsafe fn entry<const KIND: usize>(&self, codes: &Codes) -> &Entry {
+        debug_assert!(usize::from(codes[KIND]) < SYMBOLS);
+        // SAFETY: the caller's contract.
+        unsafe { self.symbols[KIND].get_unchecked(usize::from(codes[KIND])) }
     }
 
+    /// # Safety
+    /// `entry` is of a symbol that has a place in the table, `shifted` a state of it, shifted by the bits that it says.
     #[inline(always)]
-    fn next(&self, kind: usize, shifted: u32, entry: u64) -> u32 {
-        u32::from(self.states[kind][shifted.wrapping_add((entry >> 32) as u32) as usize])
+    unsafe fn next<const KIND: usize>(&self, shifted: u32, entry: &Entry) -> u32 {
+        let at = shifted.wrapping_add(entry.next) as usize;
+        debug_assert!(at < SLOT_STATES);
+        // SAFETY: the caller's contract: so it is one of the states of the symbol.
+        u32::from(unsafe { *self.states[KIND].get_unchecked(at) })
     }
 
+    /// # Safety
+    /// The codes have places in their tables.
     #[inline(always)]
-    fn first_state(&self, kind: usize, codes: u32) -> u32 {
-        let entry = self.entry(kind, codes);
-        self.next(kind, first_shifted(entry), entry)
+    unsafe fn first_state<const KIND: usize>(&self, codes: Codes) -> u32 {
+        // SAFETY: the contract is the same.
+        unsafe {
+            let entry = self.entry::<KIND>(&codes);
+            self.next::<KIND>(first_shifted(*entry), entry)
+        }
     }
 
+    /// # Safety
+    /// The codes have places in their tables, and `state` is one of the table.
     #[inline(always)]
-    fn step(&self, kind: usize, state: u32, codes: u32) -> (u64, u32, u32) {
-        let entry = self.entry(kind, codes);
-        let bits = state.wrapping_add(entry as u32) >> 16;
-        (u64::from(state) & ((1 << bits) - 1), bits, self.next(kind, state >> bits, entry))
+    unsafe fn step<const KIND: usize>(&self, state: u32, codes: &Codes) -> (u64, u32, u32) {
+        // SAFETY: the contract is the same.
+        unsafe {
+            let entry = self.entry::<KIND>(codes);
+            let bits = state.wrapping_add(entry.bits) >> 16;
+            debug_assert!(bits <= 9);
+            core::hint::assert_unchecked(bits <= 9);
+            (u64::from(state & !(u32::MAX << bits)), bits, self.next::<KIND>(state >> bits, entry))
+        }
     }
 }
 
 /// The state from which a decoder reads a symbol last, shifted.
 #[inline(always)]
-fn first_shifted(entry: u64) -> u32 {
-    let bits = (entry as u32).wrapping_add(1 << 15) >> 16;
-    (bits << 16).wrapping_sub(entry as u32) >> bits
+fn first_shifted(entry: Entry) -> u32 {
+    let bits = entry.bits.wrapping_add(1 << 15) >> 16;
+    (bits << 16).wrapping_sub(entry.bits) >> bits
 }
 
 /// Writes `count` bits, at most 26, and then the extra bits of a sequence; up to 7 bits may be held before, and are after.
 #[inline(always)]
-fn push_with_extra<B: Bits>(out: &mut B, bits: u64, count: u32, extra: u64) {
-    let extra_count = extra as u32 & ((1 << EXTRA_LEN_BITS) - 1);
-    let extra = extra >> EXTRA_LEN_BITS;
+fn push_with_extra<B: Bits>(out: &mut B, bits: u64, count: u32, extra_count: u8, extra: u64) {
+    let extra_count = u32::from(extra_count);
     if extra_count <= 30 {
-        out.push(bits | extra << count, count + extra_count);
+        out.push(bits | extra << (count & 63), count + extra_count);
     } else {
         out.push(bits, count);
         out.flush();

@@ -19,6 +19,7 @@ use crate::kernel::zstd_match::dense::DenseTables;
 use crate::kernel::zstd_match::lanes::{self, Pace};
 use crate::kernel::zstd_match::optimal;
 use crate::kernel::zstd_match::{Job, LITERALS_SLACK, MIN_MATCH, Parse, WINDOW};
+use crate::kernel::zstd_seq_encode::Codes;
 
 /// Bytes of a block before it is compressed.
 const BLOCK: usize = 1 << 16;
@@ -170,7 +171,7 @@ pub fn bound(len: usize) -> usize {
 /// Returns the 8-byte words of scratch that [`compress`] needs at `level` for sources of up to `max_len` bytes.
 pub fn encode_words(max_len: usize, level: i32) -> usize {
     let block = max_len.min(BLOCK);
-    let sequences = (block / MIN_MATCH + 1).next_multiple_of(GROUP);
+    let sequences = (block / MIN_MATCH + 1).next_multiple_of(GROUP) + GROUP;
     let level = level_of(level);
     let lanes = level.lanes.map_or(0, |pace| finder_words(Finder::Lanes(pace), max_len));
     let optimal = level.optimal.map_or(0, |effort| finder_words(Finder::Optimal(effort), max_len));
@@ -178,7 +179,8 @@ pub fn encode_words(max_len: usize, level: i32) -> usize {
         finder_words(Finder::Line(level.line), max_len).max(finder_words(Finder::Line(level.dict_line), max_len));
     lanes.max(optimal).max(line)
         + Arena::words_for::<u64>(sequences)
-        + Arena::words_for::<u32>(sequences)
+        + Arena::words_for::<Codes>(sequences)
+        + Arena::words_for::<u32>(2 * sequences)
         + Arena::words_for::<u8>(block + LITERALS_SLACK)
         + 2 * Arena::words_for::<Slots>(1)
         + 2 * Arena::words_for::<u16>(256)
@@ -198,7 +200,8 @@ struct State<'s> {
     /// What the finder keeps from block to block.
     finder: &'s mut [u64],
     sequences: &'s mut [u64],
-    codes: &'s mut [u32],
+    codes: &'s mut [Codes],
+    values: &'s mut [u32],
     literals: &'s mut [u8],
     slots: &'s mut Slots,
     slots_before: &'s mut Slots,
@@ -225,7 +228,7 @@ fn take_one<'s, T: crate::kernel::arena::Plain>(arena: &mut Arena<'s>) -> &'s mu
 impl<'s> State<'s> {
     fn new(scratch: &'s mut [u64], finder: Finder, dict: Option<&EncodeDict>, len: usize) -> Self {
         let block = len.min(BLOCK);
-        let count = (block / MIN_MATCH + 1).next_multiple_of(GROUP);
+        let count = (block / MIN_MATCH + 1).next_multiple_of(GROUP) + GROUP;
         let mut arena = Arena::new(scratch);
         let memory = arena.take(finder_words(finder, len));
         // Other finders clear it for the first block, which they do not see where its bytes are all the same.
@@ -239,6 +242,7 @@ impl<'s> State<'s> {
             finder: memory,
             sequences: arena.take(count),
             codes: arena.take(count),
+            values: arena.take(2 * count),
             literals: arena.take(block + LITERALS_SLACK),
             slots,
             slots_before,
@@ -364,7 +368,8 @@ fn write_block(
         let header = u32::from(job.end == job.src.len()) | kind << 1 | (size as u32) << 3;
         head.copy_from_slice(&header.to_le_bytes()[..BLOCK_HEADER]);
     };
-    if len > 1 && content[0] == content[len - 1] && content[1..] == content[..len - 1] {
+    // Not the last byte: of a page that is out of the caches, it comes last.
+    if len > 1 && content[0] == content[1] && content[1..] == content[..len - 1] {
         *body.first_mut().ok_or(Error::NoSpace)? = content[0];
         close(BLOCK_RLE, len);
         return Ok(BLOCK_HEADER + 1);
@@ -430,6 +435,7 @@ fn compress_block(
         sequences: state.sequences,
         count: found.sequences,
         codes: state.codes,
+        values: state.values,
         repeats: job.repeats,
         prior,
         slots: state.slots,
@@ -439,13 +445,7 @@ fn compress_block(
     };
     let second = table.zstd_sequences(&mut job, rest);
     let repeats = job.repeats;
-    let mut len = first.len + second.len;
-    if found.sequences != 0 {
-        let (codes, extra) = (&state.codes[..found.sequences], &state.sequences[..found.sequences]);
-        let moment = Moment::now();
-        len += table.zstd_bits(&state.slots.tables, codes, extra, dst.get_mut(len..)?);
-        moment.ends(Phase::Sequences);
-    }
+    let len = first.len + second.len;
     if len > dst.len() {
         return None;
     }

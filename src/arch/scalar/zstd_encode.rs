@@ -4,12 +4,13 @@ use super::lz4::Portable;
 use crate::kernel::table::instantiate_zstd_encode;
 use crate::kernel::zstd_encode::Isa;
 use crate::kernel::zstd_encode::codes::scalar;
+use crate::kernel::zstd_seq_encode::Codes;
 
 impl Isa for Portable {
     #[inline(always)]
-    unsafe fn codes(sequences: *mut u64, codes: *mut u32) {
+    unsafe fn codes(sequences: *mut u64, values: *const u32, codes: *mut Codes) {
         // SAFETY: the contract is the same.
-        unsafe { scalar(sequences, codes) }
+        unsafe { scalar(sequences, values, codes) }
     }
 }
 

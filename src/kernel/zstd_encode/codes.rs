@@ -3,7 +3,9 @@
 //! Two passes: the first finds repeated offsets, one sequence behind the other; the second has nothing that depends on a neighbour,
 //! and takes as many sequences at once as the instruction set holds.
 
-use super::super::zstd_seq_encode::{DISTANCE_AT, EXTRA_LEN_BITS, LEN_BITS, SYMBOLS};
+use core::hint::select_unpredictable;
+
+use super::super::zstd_seq_encode::{Codes, DISTANCE_AT, LEN_BITS, SYMBOLS};
 use super::Isa;
 use crate::base::format::zstd::{LL_BASE, LL_BITS, ML_BASE, ML_BITS};
 
@@ -22,26 +24,55 @@ pub enum Repeats<'a> {
     Most([u32; 3]),
 }
 
-/// Sets `values` to the format's offset value of each sequence: 1 to 3 for a repeated offset, else 3 more than the distance. Moves
-/// `repeats` on as a decoder will move it.
+/// Sets the first `count` of `values` to the format's offset value of each sequence: 1 to 3 for a repeated offset, else 3 more than the
+/// distance. Moves `repeats` on as a decoder will move it.
+///
+/// `sequences` is longer than `count` by [`GROUP`], `values` twice as long.
 #[inline(always)]
-fn resolve(sequences: &[u64], values: &mut [u32], repeats: &mut [u32; 3]) {
+fn resolve(sequences: &[u64], count: usize, values: &mut [u32], repeats: &mut [u32; 3]) {
+    let (values, thirds) = values.split_at_mut(sequences.len());
+    // What the second and the third are before each sequence: all that must be found in turn.
     let [mut r0, mut r1, mut r2] = *repeats;
-    for (&sequence, value) in sequences.iter().zip(values) {
-        let distance = (sequence >> DISTANCE_AT) as u32;
-        // Without literals the three references mean the second, the third, and the first less one.
-        let bare = sequence & LEN_MASK == 0;
-        let (is_first, is_second) = (distance == r0 && !bare, distance == r1);
-        *value = distance + 3;
-        *value = if distance == if bare { r0.wrapping_sub(1) } else { r2 } { 3 } else { *value };
-        *value = if distance == if bare { r2 } else { r1 } { 2 } else { *value };
-        *value = if distance == if bare { r1 } else { r0 } { 1 } else { *value };
-        // A first one moves nothing, a second one only the first; written so that each waits for one comparison.
-        r2 = if is_first | is_second { r2 } else { r1 };
-        r1 = if is_first { r1 } else { r0 };
-        r0 = distance;
+    for ((&sequence, second), third) in sequences[..count].iter().zip(&mut *values).zip(&mut *thirds) {
+        (*second, *third) = (r1, r2);
+        (r0, r1, r2) = moved(sequence, r0, r1, r2);
     }
+    let first = value(sequences[0], repeats[0], values[0], thirds[0]);
     *repeats = [r0, r1, r2];
+    let before = sequences.as_chunks::<GROUP>().0;
+    let behind = sequences[1..].as_chunks::<GROUP>().0;
+    let thirds = thirds[1..].as_chunks::<GROUP>().0;
+    let groups = values[1..].as_chunks_mut::<GROUP>().0.iter_mut().zip(thirds).zip(before).zip(behind);
+    for (((values, thirds), before), sequences) in groups.take((count - 1).div_ceil(GROUP)) {
+        let mut group = [0; GROUP];
+        for i in 0..GROUP {
+            group[i] = value(sequences[i], (before[i] >> DISTANCE_AT) as u32, values[i], thirds[i]);
+        }
+        *values = group;
+    }
+    values[0] = first;
+}
+
+/// The repeated offsets behind a sequence before which they are these. Each of them waits for one comparison.
+#[inline(always)]
+fn moved(sequence: u64, first: u32, second: u32, third: u32) -> (u32, u32, u32) {
+    let distance = (sequence >> DISTANCE_AT) as u32;
+    // A first one moves nothing, a second one only the first. Without literals there is no reference to the first.
+    let is_first = (distance == first) & (sequence & LEN_MASK != 0);
+    let third = select_unpredictable(is_first | (distance == second), third, second);
+    (distance, select_unpredictable(is_first, second, first), third)
+}
+
+/// The offset value of a sequence before which the repeated offsets are these.
+#[inline(always)]
+fn value(sequence: u64, first: u32, second: u32, third: u32) -> u32 {
+    let distance = (sequence >> DISTANCE_AT) as u32;
+    // Without literals the three references mean the second, the third, and the first less one.
+    let bare = sequence & LEN_MASK == 0;
+    let references = if bare { [second, third, first.wrapping_sub(1)] } else { [first, second, third] };
+    let value = if distance == references[2] { 3 } else { distance + 3 };
+    let value = if distance == references[1] { 2 } else { value };
+    if distance == references[0] { 1 } else { value }
 }
 
 /// As [`resolve`] for the sequences of a whole source, with references to the first and the second repeated offset only where the
@@ -49,8 +80,11 @@ fn resolve(sequences: &[u64], values: &mut [u32], repeats: &mut [u32; 3]) {
 /// Nothing waits for a neighbour here, so that this becomes vector code.
 #[inline(always)]
 fn resolve_most(sequences: &[u64], values: &mut [u32], repeats: [u32; 3]) {
-    let head = sequences.len().min(3);
-    resolve(&sequences[..head], &mut values[..head], &mut { repeats });
+    let [mut r0, mut r1, mut r2] = repeats;
+    for (&sequence, slot) in sequences.iter().zip(&mut *values).take(3) {
+        *slot = value(sequence, r0, r1, r2);
+        (r0, r1, r2) = moved(sequence, r0, r1, r2);
+    }
     let distance = |i: usize| (sequences[i] >> DISTANCE_AT) as u32;
     for i in 3..sequences.len() {
         let (d0, d1, d2, d3) = (distance(i), distance(i - 1), distance(i - 2), distance(i - 3));
@@ -85,14 +119,12 @@ pub static ML_CODES: [u16; 128] = small_codes(&ML_BASE, &ML_BITS, MIN_MATCH);
 /// # Safety
 /// As there.
 #[inline(always)]
-pub unsafe fn scalar(sequences: *mut u64, codes: *mut u32) {
+pub unsafe fn scalar(sequences: *mut u64, values: *const u32, codes: *mut Codes) {
     for i in 0..GROUP {
         // SAFETY: the caller's contract; `i` is below GROUP.
-        let packed = unsafe { *sequences.add(i) };
+        let (packed, offset) = unsafe { (*sequences.add(i), *values.add(i)) };
         let literals = packed as u32 & ((1 << LEN_BITS) - 1);
         let length = (packed >> LEN_BITS) as u32 & ((1 << LEN_BITS) - 1);
-        // SAFETY: the caller's contract; `i` is below GROUP.
-        let offset = unsafe { *codes.add(i) };
         let large = |n: u32, codes: u32| (n.ilog2() + codes) | (n.ilog2() << 8);
         let ll = if literals < 64 { u32::from(LL_CODES[literals as usize]) } else { large(literals, 19) };
         let ml = if length < 128 { u32::from(ML_CODES[length as usize]) } else { large(length, 36) };
@@ -104,69 +136,104 @@ pub unsafe fn scalar(sequences: *mut u64, codes: *mut u32) {
             | u64::from(offset ^ 1 << of_code) << (ll_bits + ml_bits);
         // SAFETY: the caller's contract; `i` is below GROUP.
         unsafe {
-            *sequences.add(i) = extra << EXTRA_LEN_BITS | u64::from(ll_bits + ml_bits + of_code);
-            *codes.add(i) = ll_code | of_code << 8 | ml_code << 16;
+            *sequences.add(i) = extra;
+            *codes.add(i) = [ll_code as u8, of_code as u8, ml_code as u8, (ll_bits + ml_bits + of_code) as u8];
         }
     }
 }
 
-/// Turns `count` packed sequences into codes, literals length's lowest, then offset's, then match length's, 8 bits each; and each
-/// sequence into its extra bits: the number of bits in the low 6, the bits of literals length, match length and offset above, lowest
-/// first.
+/// Turns `count` packed sequences, at most 2^15, into codes: literals length's, offset's, match length's, and the number of extra bits;
+/// and each sequence into its extra bits: those of literals length, match length and offset, lowest first. Returns how often each code
+/// of each kind occurs. `count` is not 0.
 ///
-/// Distances equal to a repeated offset become references to it. Both slices have room for the next multiple of [`GROUP`]; the elements behind `count` become unspecified.
+/// Distances equal to a repeated offset become references to it. `sequences` and `codes` have room for the next multiple of [`GROUP`]
+/// and a group more, whose elements behind `count` become unspecified, `values` for twice as many.
 ///
 /// # Safety
 /// Invariant I of [`crate::kernel`] for `I`.
 #[inline(always)]
-pub unsafe fn codes<I: Isa>(sequences: &mut [u64], count: usize, codes: &mut [u32], repeats: Repeats<'_>) {
-    let padded = count.next_multiple_of(GROUP);
-    let (sequences, codes) = (&mut sequences[..padded], &mut codes[..padded]);
+pub unsafe fn codes<I: Isa>(
+    sequences: &mut [u64],
+    count: usize,
+    values: &mut [u32],
+    codes: &mut [Codes],
+    repeats: Repeats<'_>,
+) -> [[u16; SYMBOLS]; 3] {
     // Any sequences do, for which the codes are those of an alphabet.
-    sequences[count..].fill(1 << DISTANCE_AT);
-    codes[count..].fill(4);
+    sequences[count..][..GROUP].fill(1 << DISTANCE_AT);
     match repeats {
-        Repeats::All(repeats) => resolve(&sequences[..count], &mut codes[..count], repeats),
-        Repeats::Most(repeats) => resolve_most(&sequences[..count], &mut codes[..count], repeats),
+        Repeats::All(repeats) => {
+            resolve(&sequences[..count + GROUP], count, &mut values[..2 * (count + GROUP)], repeats);
+        }
+        Repeats::Most(repeats) => resolve_most(&sequences[..count], &mut values[..count], repeats),
     }
-    for (sequences, codes) in sequences.chunks_exact_mut(GROUP).zip(codes.chunks_exact_mut(GROUP)) {
-        // SAFETY: invariant I is the caller's; both chunks have GROUP elements.
-        unsafe { I::codes(sequences.as_mut_ptr(), codes.as_mut_ptr()) };
-    }
-}
-
-/// Counts the codes of each kind: at most 2^15 of them.
-///
-/// Equal neighbours would make every increment wait for the one before: so four tables take turns, of bytes, which are few to clear
-/// and to add up.
-#[inline(always)]
-pub fn tally(codes: &[u32]) -> [[u16; SYMBOLS]; 3] {
-    const TABLES: usize = 4;
-    let mut sums = [[0u16; SYMBOLS]; 3];
-    for part in codes.chunks(TABLES * 255) {
-        let mut tables = [[[0u8; SYMBOLS]; 3]; TABLES];
-        let (groups, rest) = part.as_chunks::<TABLES>();
-        for group in groups {
-            for (tables, &codes) in tables.iter_mut().zip(group) {
-                count(tables, codes);
-            }
+    values[count..][..GROUP].fill(4);
+    let padded = count.next_multiple_of(GROUP);
+    let (sequences, values, codes) = (&mut sequences[..padded], &values[..padded], &mut codes[..padded]);
+    let mut sums = [[0; SYMBOLS]; 3];
+    let mut left = count;
+    const PART: usize = (TABLES * 255) / GROUP * GROUP;
+    let parts = sequences.chunks_mut(PART).zip(values.chunks(PART)).zip(codes.chunks_mut(PART));
+    for ((sequences, values), codes) in parts {
+        let mut tally = Tally::new();
+        let here = left.min(codes.len());
+        let (mut counted, mut made) = (0, 0);
+        for (sequences, values) in sequences.as_chunks_mut::<GROUP>().0.iter_mut().zip(values.as_chunks::<GROUP>().0) {
+            // SAFETY: invariant I is the caller's; all three have GROUP elements.
+            unsafe { I::codes(sequences.as_mut_ptr(), values.as_ptr(), codes[made..][..GROUP].as_mut_ptr()) };
+            // Those of the group before, beside this one.
+            tally.add(&codes[counted..made]);
+            (counted, made) = (made, made + GROUP);
         }
-        for (tables, &codes) in tables.iter_mut().zip(rest) {
-            count(tables, codes);
-        }
-        for (kind, sums) in sums.iter_mut().enumerate() {
-            for (i, sum) in sums.iter_mut().enumerate() {
-                *sum += tables.iter().map(|tables| u16::from(tables[kind][i])).sum::<u16>();
-            }
-        }
+        tally.add(&codes[counted..here]);
+        left -= here;
+        tally.add_to(&mut sums);
     }
     sums
 }
 
+/// Tables of counts that take turns.
+const TABLES: usize = 4;
+
+/// How often each code of each kind occurs, up to 255 times in each table.
+///
+/// Equal neighbours would make every increment wait for the one before: so the tables take turns; and they are of bytes, which are few
+/// to clear and to add up.
+struct Tally([[[u8; SYMBOLS]; 3]; TABLES]);
+
+impl Tally {
+    #[inline(always)]
+    fn new() -> Self {
+        Tally([[[0; SYMBOLS]; 3]; TABLES])
+    }
+
+    #[inline(always)]
+    fn add(&mut self, codes: &[Codes]) {
+        let (groups, rest) = codes.as_chunks::<TABLES>();
+        for group in groups {
+            for (table, codes) in self.0.iter_mut().zip(group) {
+                count(table, codes);
+            }
+        }
+        for (table, codes) in self.0.iter_mut().zip(rest) {
+            count(table, codes);
+        }
+    }
+
+    #[inline(always)]
+    fn add_to(&self, sums: &mut [[u16; SYMBOLS]; 3]) {
+        for (kind, sums) in sums.iter_mut().enumerate() {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum += self.0.iter().map(|tables| u16::from(tables[kind][i])).sum::<u16>();
+            }
+        }
+    }
+}
+
 #[inline(always)]
-fn count(tables: &mut [[u8; SYMBOLS]; 3], codes: u32) {
-    for (kind, table) in tables.iter_mut().enumerate() {
-        table[(codes >> (8 * kind)) as usize & (SYMBOLS - 1)] += 1;
+fn count(table: &mut [[u8; SYMBOLS]; 3], codes: &Codes) {
+    for (table, &code) in table.iter_mut().zip(codes) {
+        table[usize::from(code) & (SYMBOLS - 1)] += 1;
     }
 }
 
@@ -177,9 +244,9 @@ mod tests {
 
     struct Portable;
     impl Isa for Portable {
-        unsafe fn codes(sequences: *mut u64, codes: *mut u32) {
+        unsafe fn codes(sequences: *mut u64, values: *const u32, codes: *mut Codes) {
             // SAFETY: the contract is the same.
-            unsafe { scalar(sequences, codes) }
+            unsafe { scalar(sequences, values, codes) }
         }
     }
 
@@ -189,13 +256,19 @@ mod tests {
 
     fn run_as(sequences: &[(u32, u32, u32)], repeats: Repeats<'_>) -> (Vec<u64>, Vec<[u8; 3]>) {
         let n = sequences.len();
-        let room = n.next_multiple_of(GROUP);
-        let mut packed: Vec<u64> = sequences.iter().map(|&(l, m, d)| pack(l, m, d)).collect();
-        packed.resize(room, 7);
-        let mut all = vec![0; room];
+        let room = n.next_multiple_of(GROUP) + GROUP;
+        let mut extra: Vec<u64> = sequences.iter().map(|&(l, m, d)| pack(l, m, d)).collect();
+        extra.resize(room, 7);
+        let (mut values, mut all) = (vec![0; 2 * room], vec![[0; 4]; room]);
         // SAFETY: portable code.
-        unsafe { codes::<Portable>(&mut packed, n, &mut all, repeats) };
-        (packed, all[..n].iter().map(|&codes| [codes as u8, (codes >> 8) as u8, (codes >> 16) as u8]).collect())
+        let counts = unsafe { codes::<Portable>(&mut extra, n, &mut values, &mut all, repeats) };
+        let mut want = [[0; SYMBOLS]; 3];
+        for (&[ll, of, ml, bits], extra) in all[..n].iter().zip(&extra) {
+            assert!(extra >> bits == 0);
+            [ll, of, ml].iter().zip(&mut want).for_each(|(&code, want)| want[usize::from(code)] += 1);
+        }
+        assert_eq!(counts, want);
+        (extra, all[..n].iter().map(|&[ll, of, ml, _]| [ll, of, ml]).collect())
     }
 
     #[test]
@@ -204,8 +277,7 @@ mod tests {
             let (extra, codes) = run(&[(65536 - len, len, 77_000)], &mut [1, 4, 8]);
             let [ll, of, ml] = codes[0].map(usize::from);
             let (ll_bits, ml_bits) = (u32::from(LL_BITS[ll]), u32::from(ML_BITS[ml]));
-            assert_eq!(extra[0] & 63, u64::from(ll_bits + ml_bits) + of as u64);
-            let bits = extra[0] >> EXTRA_LEN_BITS;
+            let bits = extra[0];
             assert_eq!(LL_BASE[ll] + (bits & ((1 << ll_bits) - 1)) as u32, 65536 - len);
             assert_eq!(ML_BASE[ml] + (bits >> ll_bits & ((1 << ml_bits) - 1)) as u32, len);
             assert_eq!((1 << of) + (bits >> (ll_bits + ml_bits)) as u32, 77_003);
@@ -220,7 +292,7 @@ mod tests {
         let mut repeats = [1, 4, 8];
         for (literals, distance, value) in cases {
             let (extra, codes) = run(&[(literals, 5, distance)], &mut repeats);
-            let got = (1u32 << codes[0][1]) + (extra[0] >> EXTRA_LEN_BITS) as u32;
+            let got = (1u32 << codes[0][1]) + extra[0] as u32;
             assert_eq!((got, repeats[0]), (value, distance), "{literals} {distance}");
         }
         assert_eq!(repeats, [4, 100, 3]);
@@ -245,7 +317,7 @@ mod tests {
                 if most == 0 { run(&sequences, &mut repeats) } else { run_as(&sequences, Repeats::Most(repeats)) };
             for ((&(literals, _, distance), extra), [ll, of, ml]) in sequences.iter().zip(extra).zip(codes) {
                 let lengths = u32::from(LL_BITS[usize::from(ll)] + ML_BITS[usize::from(ml)]);
-                let value = (1 << of) + (extra >> (EXTRA_LEN_BITS + lengths)) as u32;
+                let value = (1 << of) + (extra >> lengths) as u32;
                 // As section 3.1.1.5 says it.
                 let place = (value + u32::from(literals == 0)) as usize;
                 let got = match (value, place) {
@@ -268,15 +340,13 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_counted_at_every_length() {
-        let codes: Vec<u32> = (0..5000u32).map(|i| (i * i % 36) | (i % 13) << 8 | (i * 7 % 53) << 16).collect();
-        for len in (0..40).chain([1019, 1020, 1021, 5000]) {
-            let mut want = [[0; SYMBOLS]; 3];
-            for &codes in &codes[..len] {
-                (0..3).for_each(|kind| want[kind][(codes >> (8 * kind)) as usize & 63] += 1);
-            }
-            assert_eq!(tally(&codes[..len]), want, "{len} codes");
+    fn codes_are_made_and_counted_at_every_length() {
+        let all: Vec<(u32, u32, u32)> = (0..5000).map(|i| (i * i % 77, 3 + i % 130, 1 + i / 3 * i % 9)).collect();
+        let (whole, _) = run(&all, &mut [1, 4, 8]);
+        for len in (1..40).chain([1015, 1016, 1017, 1019, 1024, 1025, 5000]) {
+            let (extra, codes) = run(&all[..len], &mut [1, 4, 8]);
+            assert_eq!((&extra[..len], codes.len()), (&whole[..len], len));
         }
-        assert_eq!(tally(&[7; 4000])[0][7], 4000);
+        run(&[(7, 7, 7); 4000], &mut [1, 4, 8]);
     }
 }

@@ -1,12 +1,12 @@
 //! Finite state entropy, encoding side (RFC 8878, section 4.1): distributions, their descriptions, encoding tables.
 //!
 //! The table's layout and the way its symbols are spread are the format's; the form of an entry is that of FSE by Yann
-//! Collet, in the zstd project. The choice of the distribution is our own: rounding, then single cells moved to where
-//! they save most. So are the loops over the symbols in use, found in a bit mask, in the place of those over alphabets:
+//! Collet, in the zstd project. The choice of the distribution is our own: rounding, and the symbol of most cells makes up
+//! for it. So are the loops over the symbols in use, found in a bit mask, in the place of those over alphabets:
 //! on a page most symbols do not occur, and what counts them one by one waits for the same counter again and again.
 
 use super::super::bit_writer::BitWriter;
-use super::super::zstd_seq_encode::{SLOT_STATES, SYMBOLS, SeqTable};
+use super::super::zstd_seq_encode::{Entry, SLOT_STATES, SYMBOLS, SeqTable};
 use crate::base::log2::{self, LOG2};
 
 /// States of the largest table.
@@ -106,22 +106,27 @@ pub fn normalise(counts: &Counts, log: u32, norm: &mut [u16; SYMBOLS]) {
         *norm = share as u16;
     }
     let left = (1i32 << log) - sum as i32;
-    if left != 0 {
-        if left > 0 { correct::<true>(counts, left, norm) } else { correct::<false>(counts, -left, norm) }
+    if left == 0 {
+        return;
+    }
+    // The symbol of most cells takes or gives them all, unless it would lose half of its own. A number of cells has 10 bits, and 6 are
+    // for the symbol.
+    let top = norm.iter().zip(0..).map(|(&cells, symbol)| cells << 6 | symbol).fold(0, u16::max);
+    let (most, symbol) = (i32::from(top >> 6), usize::from(top & 63));
+    if most / 2 > -left {
+        norm[symbol] = (most + left) as u16;
+    } else {
+        take(counts, -left, norm);
     }
 }
 
-/// Gives `times` cells to the symbols where each saves most, or takes them where each costs least.
-///
-/// A cell more for a symbol of n cells saves about count / (n + 1/2) bits, a cell less costs count / (n - 1/2).
+/// Takes `times` cells, each where that costs least: about count / (n - 1/2) bits of a symbol of n cells.
 #[inline(always)]
-fn correct<const MORE: bool>(counts: &Counts, times: i32, norm: &mut [u16; SYMBOLS]) {
-    // The quotient's bits, which order as numbers do, above the symbol: the largest is wanted.
+fn take(counts: &Counts, times: i32, norm: &mut [u16; SYMBOLS]) {
+    // The quotient's bits, which order as numbers do, above the symbol: the smallest is wanted.
     let key = |i: usize, count: u16, norm: u16| -> u32 {
-        let twice = 2.0 * f32::from(norm) + if MORE { 1.0 } else { -1.0 };
-        let bits = (f32::from(count) / twice).to_bits();
-        let (bits, fits) = if MORE { (bits, count != 0) } else { (!bits, norm > 1) };
-        if fits { bits & !63 | (63 - i as u32) } else { 0 }
+        let bits = (f32::from(count) / (2.0 * f32::from(norm) - 1.0)).to_bits();
+        if norm > 1 { !bits & !63 | (63 - i as u32) } else { 0 }
     };
     let mut keys = [0u32; SYMBOLS];
     for i in 0..SYMBOLS {
@@ -129,7 +134,7 @@ fn correct<const MORE: bool>(counts: &Counts, times: i32, norm: &mut [u16; SYMBO
     }
     for _ in 0..times {
         let best = (63 - (keys.iter().fold(0, |best, &key| best.max(key)) & 63)) as usize;
-        norm[best] = if MORE { norm[best] + 1 } else { norm[best] - 1 };
+        norm[best] -= 1;
         keys[best] = key(best, counts.of[best], norm[best]);
     }
 }
@@ -197,16 +202,17 @@ static TAKEN: [[u64; 65]; 2] = {
 
 /// What [`SeqTable`] has of a symbol of `n` cells behind `before` cells of others.
 #[inline(always)]
-const fn entry(n: u32, before: u32, log: u32) -> u64 {
+const fn entry(n: u32, before: u32, log: u32) -> Entry {
     let most = log - ((n - 1) | 1).ilog2();
-    let bits = (most << 16).wrapping_sub(n << most);
-    bits as u64 | (before.wrapping_sub(n) as u64) << 32
+    Entry { bits: (most << 16).wrapping_sub(n << most), next: before.wrapping_sub(n) }
 }
+/// Of a symbol without cells.
+const NO_ENTRY: Entry = Entry { bits: 0, next: 0 };
 
 /// Fills an encoding table: [`SeqTable`] says what is in it, for the symbols of `used`. `states` has `1 << log` elements and
 /// [`STATES_SLACK`] more.
 #[inline(always)]
-pub fn build(norm: &[u16; SYMBOLS], used: u64, log: u32, states: &mut [u16], symbols: &mut [u64; SYMBOLS]) {
+pub fn build(norm: &[u16; SYMBOLS], used: u64, log: u32, states: &mut [u16], symbols: &mut [Entry; SYMBOLS]) {
     let size = 1usize << log;
     if log > WORD_LOG {
         return build_large(norm, used, log, &mut states[..size], symbols);
@@ -237,18 +243,18 @@ pub fn build(norm: &[u16; SYMBOLS], used: u64, log: u32, states: &mut [u16], sym
 
 /// [`build`] for any log, without slack.
 #[inline(never)]
-fn build_large(norm: &[u16; SYMBOLS], used: u64, log: u32, states: &mut [u16], symbols: &mut [u64; SYMBOLS]) {
+fn build_large(norm: &[u16; SYMBOLS], used: u64, log: u32, states: &mut [u16], symbols: &mut [Entry; SYMBOLS]) {
     let mut signed = [0i16; SYMBOLS];
     for (signed, &n) in signed.iter_mut().zip(norm) {
         *signed = n.cast_signed();
     }
-    let mut all = [0; SYMBOLS];
+    let mut all = [NO_ENTRY; SYMBOLS];
     build_any(&signed[..SYMBOLS - used.leading_zeros() as usize], log, states, &mut all);
     *symbols = all;
 }
 
 /// Fills an encoding table for a distribution that may have probabilities below one, written as -1.
-pub const fn build_any(norm: &[i16], log: u32, states: &mut [u16], symbols: &mut [u64; SYMBOLS]) {
+pub const fn build_any(norm: &[i16], log: u32, states: &mut [u16], symbols: &mut [Entry; SYMBOLS]) {
     let mut cells = [0u8; STATES];
     let size = 1usize << log;
     let mut first = [0u16; SYMBOLS];
@@ -263,7 +269,7 @@ pub const fn build_any(norm: &[i16], log: u32, states: &mut [u16], symbols: &mut
             high -= 1;
             cells[high] = s as u8;
         }
-        symbols[s] = if n == 0 { 0 } else { entry(n as u32, total as u32, log) };
+        symbols[s] = if n == 0 { NO_ENTRY } else { entry(n as u32, total as u32, log) };
         total += n;
         s += 1;
     }
@@ -294,7 +300,7 @@ pub const fn build_any(norm: &[i16], log: u32, states: &mut [u16], symbols: &mut
 /// A table with its costs, for the predefined distributions, for those of a dictionary and for presets; of at most `S` states.
 pub struct FixedTable<const S: usize> {
     states: [u16; S],
-    symbols: [u64; SYMBOLS],
+    symbols: [Entry; SYMBOLS],
     cost: [u16; SYMBOLS],
     used: u64,
     log: u32,
@@ -303,7 +309,7 @@ pub struct FixedTable<const S: usize> {
 impl<const S: usize> FixedTable<S> {
     /// Returns the table of a valid distribution of at most `S` cells.
     pub const fn new(norm: &[i16], log: u32) -> Self {
-        let mut table = FixedTable { states: [0; S], symbols: [0; SYMBOLS], cost: [0; SYMBOLS], used: 0, log };
+        let mut table = FixedTable { states: [0; S], symbols: [NO_ENTRY; SYMBOLS], cost: [0; SYMBOLS], used: 0, log };
         build_any(norm, log, &mut table.states, &mut table.symbols);
         let logs = &const { log2::table() }; // a constant function cannot read a static
         let mut s = 0;
@@ -388,9 +394,9 @@ mod tests {
                 }
                 let mut norm = [0; SYMBOLS];
                 normalise(&counts, log, &mut norm);
-                let (mut states, mut symbols) = ([0; STATES + STATES_SLACK], [0; SYMBOLS]);
+                let (mut states, mut symbols) = ([0; STATES + STATES_SLACK], [NO_ENTRY; SYMBOLS]);
                 build(&norm, counts.used, log, &mut states, &mut symbols);
-                let (mut want_states, mut want_symbols) = ([0; STATES], [0; SYMBOLS]);
+                let (mut want_states, mut want_symbols) = ([0; STATES], [NO_ENTRY; SYMBOLS]);
                 build_any(&norm.map(|n| n as i16), log, &mut want_states, &mut want_symbols);
                 assert_eq!(states[..1 << log], want_states[..1 << log], "log {log}");
                 assert_eq!(symbols, want_symbols);

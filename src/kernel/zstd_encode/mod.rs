@@ -10,15 +10,17 @@ pub mod presets;
 pub mod sequences;
 pub mod tree;
 
+use super::zstd_seq_encode::Codes;
+
 /// What the entropy stage needs from an instruction set.
 ///
 /// Methods are `#[inline(always)]` without target features: they become instructions of the set only inside a shell that enables
 /// it (invariant I of [`crate::kernel`]), which is why each of them is unsafe. Every instruction set returns the same values.
 pub trait Isa {
-    /// Turns [`codes::GROUP`] packed sequences, whose offset values are in `codes`, into codes and extra bits: see
+    /// Turns [`codes::GROUP`] packed sequences, whose offset values are in `values`, into codes and extra bits: see
     /// [`codes::codes`].
     ///
     /// # Safety
-    /// Invariant I; so many elements are at `sequences` and `codes`.
-    unsafe fn codes(sequences: *mut u64, codes: *mut u32);
+    /// Invariant I; so many elements are at each address.
+    unsafe fn codes(sequences: *mut u64, values: *const u32, codes: *mut Codes);
 }

@@ -2,8 +2,8 @@
 //! another kernel's.
 
 use super::super::phases::{Moment, Phase};
-use super::super::zstd_seq_encode::{SYMBOLS, SeqTable, Tables};
-use super::codes::{self, Repeats, tally};
+use super::super::zstd_seq_encode::{Codes, Entry, SYMBOLS, SeqTable, Tables};
+use super::codes::{self, Repeats};
 use super::fse::{self, Counts, FixedTable, HEADER_MAX, MIN_LOG, Priced, mask_of};
 use super::literals::put;
 use super::{Isa, presets};
@@ -59,7 +59,7 @@ impl Slots {
 
     /// Makes the table of a single code, which needs no bits.
     fn single(&mut self, kind: usize, code: usize) {
-        self.tables.symbols[kind][code & (SYMBOLS - 1)] = 0;
+        self.tables.symbols[kind][code & (SYMBOLS - 1)] = Entry::default();
         self.tables.states[kind][0] = 0;
         self.tables.logs[kind] = 0;
         self.used[kind] = 0;
@@ -68,28 +68,27 @@ impl Slots {
 
 /// The sequences of a block, and what is asked for.
 pub struct Job<'a> {
-    /// Packed sequences, with room for a multiple of [`codes::GROUP`]; afterwards their extra bits.
+    /// Packed sequences, with room for a multiple of [`codes::GROUP`] and a group more; afterwards their extra bits.
     pub sequences: &'a mut [u64],
     /// How many there are.
     pub count: usize,
     /// Room for as many codes.
-    pub codes: &'a mut [u32],
+    pub codes: &'a mut [Codes],
+    /// Room for twice as many numbers.
+    pub values: &'a mut [u32],
     /// The repeated offsets before the block; moved on.
     pub repeats: [u32; 3],
     /// The tables that a repeat mode would use.
     pub prior: [Option<Priced<'a>>; 3],
     /// Where the tables of the block go.
     pub slots: &'a mut Slots,
-    /// Bytes by which a table of the block's own must be smaller than the best ready-made one; [`NEVER`] for none at all.
+    /// Bytes by which a table of the block's own must be smaller than the best ready-made one.
     pub margin: u32,
     /// Whether to find every repeated offset, and not just where that is easy.
     pub all_repeats: bool,
     /// Whether another block follows, which may use the tables: then their costs are wanted.
     pub goes_on: bool,
 }
-
-/// No tables but ready-made ones.
-pub const NEVER: u32 = u32::MAX;
 
 /// What precedes the bit stream, as written.
 pub struct Section {
@@ -121,16 +120,14 @@ pub unsafe fn write<I: Isa>(job: &mut Job<'_>, dst: &mut [u8]) -> Section {
     let modes_at = at;
     at += 1;
     let moment = Moment::now();
-    let Job { sequences, codes, prior, slots, margin, goes_on, .. } = job;
+    let Job { sequences, codes, values, prior, slots, margin, goes_on, .. } = job;
     let wanted = Wanted { margin: *margin, costs: *goes_on };
     // SAFETY: invariant I is the caller's.
-    unsafe {
+    let counts = unsafe {
         let all = job.all_repeats || *goes_on;
         let repeats = if all { Repeats::All(&mut job.repeats) } else { Repeats::Most(job.repeats) };
-        codes::codes::<I>(sequences, n, codes, repeats);
-    }
-    let codes = &codes[..n];
-    let counts = tally(codes);
+        codes::codes::<I>(sequences, n, values, codes, repeats)
+    };
     let moment = moment.ends(Phase::Codes);
 
     let mut modes = [0; 3];
@@ -180,6 +177,7 @@ fn choose(
     }
     if counts.used.is_power_of_two() {
         if cheapest <= 8 << 8 {
+            // Of a code without a place the cost is more.
             slots.copy(kind, best);
             return (mode, 0);
         }
@@ -193,7 +191,7 @@ fn choose(
         (best, cheapest, mode) = (presets::of(kind, preset).view(), cost, MODE_FSE);
     }
     // With less to win there is nothing to try.
-    if wanted.margin != NEVER && fse::least(counts) + (wanted.margin << 11) < cheapest {
+    if fse::least(counts) + (wanted.margin << 11) < cheapest {
         let log = accuracy(counts.total, counts.used.count_ones()).min(MAX_LOGS[kind]);
         let mut norm = [0; SYMBOLS];
         fse::normalise(counts, log, &mut norm);
@@ -208,6 +206,7 @@ fn choose(
             return (MODE_FSE, len);
         }
     }
+    assert!(counts.used & !best.used == 0, "every code has a place");
     slots.copy(kind, best);
     (mode, if mode == MODE_FSE { presets::describe(kind, preset, header) } else { 0 })
 }

@@ -1,7 +1,7 @@
 //! Huffman code lengths, codes and the description of a tree (RFC 8878, sections 4.2.1 and 4.2.2).
 
 use super::super::bit_writer::{Bits, Roomy};
-use super::super::zstd_seq_encode::{SYMBOLS, SeqTable};
+use super::super::zstd_seq_encode::{Entry, SYMBOLS, SeqTable};
 use super::fse::{self, Counts, STATES_SLACK, log2, mask_of};
 use super::presets;
 use crate::base::format::zstd::{HUFF_MAX_BITS, WEIGHTS_MAX_LOG};
@@ -28,7 +28,7 @@ pub struct Lengths {
 }
 
 /// Counts below this one are classes of symbols that have the same count; a symbol of a larger count is a class of its own.
-const SMALL: usize = 64;
+const SMALL: usize = 16;
 /// Most classes.
 const CLASSES: usize = SMALL + 256;
 
@@ -93,27 +93,32 @@ pub fn lengths(counts: &[u32; 256], total: u32, limit: u32) -> (Lengths, u64) {
         symbols[used & 255] = symbol as u8;
         used += usize::from(count != 0);
     }
-    // Four tables of members take turns, as most counts are 1 and would wait for each other.
-    let mut members = [[0u8; SMALL]; 4];
+    // Compared with each small count in turn, which is vector code: counting would wait for the counter of ones again and again.
+    let mut capped = [0u8; 256];
+    for (capped, &count) in capped.iter_mut().zip(counts) {
+        *capped = count.min(255) as u8;
+    }
+    let mut members = [0u32; SMALL];
+    for (count, members) in (0u8..).zip(&mut members).skip(1) {
+        for half in capped.as_chunks::<128>().0 {
+            *members += u32::from(half.iter().fold(0u8, |sum, &capped| sum + u8::from(capped == count)));
+        }
+    }
     let mut large = [0u8; 256];
     let mut large_count = 0;
-    for (i, &symbol) in symbols[..used].iter().enumerate() {
-        let count = counts[usize::from(symbol)] as usize;
-        let is_large = count >= SMALL;
-        members[i & 3][count & (SMALL - 1)] += u8::from(!is_large);
+    for &symbol in &symbols[..used] {
         large[large_count & 255] = symbol;
-        large_count += usize::from(is_large);
+        large_count += usize::from(usize::from(capped[usize::from(symbol)]) >= SMALL);
     }
     let large = &large[..large_count];
     let log_total = log2(total);
     let mut classes =
         Classes { counts: [0; CLASSES], members: [0; CLASSES], ideal: [0; CLASSES], bits: [0; CLASSES], len: 0 };
-    let of_count = |count: usize| members.iter().map(|table| u32::from(table[count])).sum::<u32>();
-    let occurring = (1..SMALL).fold(0, |mask, count| mask | u64::from(of_count(count) != 0) << count);
+    let occurring = (1..SMALL).fold(0, |mask, count| mask | u64::from(members[count] != 0) << count);
     let small = occurring.count_ones() as usize;
     for (i, (count, _)) in fse::symbols_of(occurring).enumerate() {
         classes.counts[i] = count as u32;
-        classes.members[i] = of_count(count);
+        classes.members[i] = members[count];
         classes.ideal[i] = log_total.saturating_sub(u32::from(LOG2[count]));
     }
     for (i, &symbol) in large.iter().enumerate() {
@@ -206,22 +211,46 @@ impl Lengths {
     /// Fills `codes` with the code of each symbol above 4 bits of its length; 0 for a symbol without one.
     #[inline(always)]
     pub fn assign_codes(&self, codes: &mut [u16; 256]) {
+        codes.fill(0);
         // The longest codes start from 0; each shorter length goes on where the longer one, halved, ended.
-        let mut next = [0u16; 16];
-        let mut first = 0;
+        let (mut first, mut next) = (0, [0u64; DEPTHS]);
         for depth in (1..=self.log as usize).rev() {
             next[depth] = first;
-            first = (first + self.leaves[depth] as u16) >> 1;
+            first = (first + u64::from(self.leaves[depth])) >> 1;
         }
-        codes.fill(0);
+        if self.log as usize > FIELDS {
+            for &symbol in &self.symbols[..self.used] {
+                let bits = self.bits[usize::from(symbol)];
+                let next = &mut next[usize::from(bits) % DEPTHS];
+                codes[usize::from(symbol)] = (*next as u16) << 4 | u16::from(bits);
+                *next += 1;
+            }
+            return;
+        }
+        // All in one word, as counters in memory wait for their stores. Only that of the shortest length may pass its field, into one
+        // that is not in use.
+        let mut all = (1..=FIELDS).fold(0, |all, depth| all | next[depth] << FIELD_AT[depth]);
         for &symbol in &self.symbols[..self.used] {
             let bits = self.bits[usize::from(symbol)];
-            let next = &mut next[usize::from(bits & 15)];
-            codes[usize::from(symbol)] = *next << 4 | u16::from(bits);
-            *next += 1;
+            let at = FIELD_AT[usize::from(bits) % DEPTHS];
+            codes[usize::from(symbol)] = ((all >> at) as u16 & ((1 << (bits & 15)) - 1)) << 4 | u16::from(bits);
+            all += 1 << at;
         }
     }
 }
+
+/// The longest code for which the next code of each length fits a field of one word, as many bits as the length.
+const FIELDS: usize = 10;
+/// Where the fields are, that of the longest code lowest.
+static FIELD_AT: [u8; DEPTHS] = {
+    let mut at = [0; DEPTHS];
+    let mut depth = FIELDS;
+    while depth > 0 {
+        at[depth - 1] = at[depth] + depth as u8;
+        depth -= 1;
+    }
+    at
+};
 
 /// Returns the bits of all symbols together; `None` if one that occurs has no code.
 pub fn cost_of(counts: &[u32; 256], codes: &[u16; 256]) -> Option<u64> {
@@ -276,7 +305,7 @@ fn describe_by_fse(tree: &Lengths, weights: &[u8], margin: u32, out: &mut [u8; D
     }
     let mut description = [0; fse::HEADER_MAX];
     let mut states = [0u16; (1 << WEIGHTS_MAX_LOG) + STATES_SLACK];
-    let mut symbols = [0u64; SYMBOLS];
+    let mut symbols = [Entry::default(); SYMBOLS];
     let (preset, cost) = presets::cheapest(presets::WEIGHTS, &counts);
     let (table, header) = if cost < fse::least(&counts) + (margin << 11) {
         (

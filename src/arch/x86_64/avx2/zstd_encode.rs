@@ -1,18 +1,17 @@
 //! The entropy stage of Zstandard: codes of eight sequences at once, the rest compiled for the set.
 
 use core::arch::x86_64::{
-    __m256i, _mm256_add_epi32, _mm256_add_epi64, _mm256_and_si256, _mm256_andnot_si256, _mm256_blendv_epi8,
-    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmpgt_epi32, _mm256_cvtepi32_ps,
-    _mm256_cvtepu32_epi64, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_or_si256, _mm256_permute4x64_epi64,
-    _mm256_set1_epi32, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_slli_epi64,
-    _mm256_sllv_epi32, _mm256_sllv_epi64, _mm256_srli_epi32, _mm256_srli_epi64, _mm256_storeu_si256, _mm256_sub_epi32,
-    _mm256_xor_si256,
+    __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_castps_si256,
+    _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmpgt_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu32_epi64,
+    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_or_si256, _mm256_permute4x64_epi64, _mm256_set1_epi32,
+    _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_sllv_epi64,
+    _mm256_srli_epi32, _mm256_srli_epi64, _mm256_storeu_si256, _mm256_sub_epi32, _mm256_xor_si256,
 };
 
 use super::lz4::Avx2;
 use crate::kernel::table::instantiate_zstd_encode;
 use crate::kernel::zstd_encode::Isa;
-use crate::kernel::zstd_seq_encode::{EXTRA_LEN_BITS, LEN_BITS};
+use crate::kernel::zstd_seq_encode::{Codes, LEN_BITS};
 
 /// The exponent of each element, 0 to 2^24, and four bits of its mantissa below it: larger by 16 for each doubling, 0 for 1.
 #[inline(always)]
@@ -51,7 +50,7 @@ unsafe fn low(a: __m256i, b: __m256i) -> __m256i {
 
 /// The first four elements of each, in 64 bits.
 #[inline(always)]
-unsafe fn lower_half(parts: [__m256i; 6]) -> [__m256i; 6] {
+unsafe fn lower_half(parts: [__m256i; 5]) -> [__m256i; 5] {
     let mut half = parts;
     for part in &mut half {
         // SAFETY: the caller's shell enables AVX2 (I).
@@ -62,7 +61,7 @@ unsafe fn lower_half(parts: [__m256i; 6]) -> [__m256i; 6] {
 
 /// The last four elements of each, in 64 bits.
 #[inline(always)]
-unsafe fn upper_half(parts: [__m256i; 6]) -> [__m256i; 6] {
+unsafe fn upper_half(parts: [__m256i; 5]) -> [__m256i; 5] {
     let mut half = parts;
     for part in &mut half {
         // SAFETY: the caller's shell enables AVX2 (I).
@@ -73,17 +72,16 @@ unsafe fn upper_half(parts: [__m256i; 6]) -> [__m256i; 6] {
 
 impl Isa for Avx2 {
     #[inline(always)]
-    unsafe fn codes(sequences: *mut u64, codes: *mut u32) {
+    unsafe fn codes(sequences: *mut u64, values: *const u32, codes: *mut Codes) {
         const LEN: i32 = LEN_BITS as i32;
-        const EXTRA: i32 = EXTRA_LEN_BITS as i32;
-        // SAFETY: the caller's shell enables AVX2 (I); 8 elements are readable and writable at each address, by the contract of
+        // SAFETY: the caller's shell enables AVX2 (I); 8 elements are at each address, by the contract of
         // `Isa::codes` (S, D).
         unsafe {
             let (a, b) = (_mm256_loadu_si256(sequences.cast()), _mm256_loadu_si256(sequences.add(4).cast()));
             let lengths = _mm256_set1_epi32((1 << LEN_BITS) - 1);
             let literals = _mm256_and_si256(low(a, b), lengths);
             let length = _mm256_and_si256(low(_mm256_srli_epi64::<LEN>(a), _mm256_srli_epi64::<LEN>(b)), lengths);
-            let offset = _mm256_loadu_si256(codes.cast());
+            let offset = _mm256_loadu_si256(values.cast());
 
             // Literals: 0 to 15 as they are, 16 to 63 by the exponent and three bits behind it, then one code a doubling.
             let place = scale(literals);
@@ -138,8 +136,6 @@ impl Isa for Avx2 {
             let ml_bits = _mm256_blendv_epi8(ml_bits, exponent, many);
 
             let of_code = _mm256_srli_epi32::<4>(scale(offset));
-            let all = _mm256_or_si256(ll_code, _mm256_slli_epi32::<8>(of_code));
-            _mm256_storeu_si256(codes.cast(), _mm256_or_si256(all, _mm256_slli_epi32::<16>(ml_code)));
 
             let ll_extra = _mm256_and_si256(literals, ones(ll_bits));
             let ml_extra = _mm256_and_si256(length, ones(ml_bits));
@@ -147,13 +143,15 @@ impl Isa for Avx2 {
             let ml_at = ll_bits;
             let of_at = _mm256_add_epi32(ll_bits, ml_bits);
             let count = _mm256_add_epi32(of_at, of_code);
-            let parts = [ll_extra, ml_extra, ml_at, of_extra, of_at, count];
+            let low = _mm256_or_si256(ll_code, _mm256_slli_epi32::<8>(of_code));
+            let high = _mm256_or_si256(ml_code, _mm256_slli_epi32::<8>(count));
+            _mm256_storeu_si256(codes.cast(), _mm256_or_si256(low, _mm256_slli_epi32::<16>(high)));
+            let parts = [ll_extra, ml_extra, ml_at, of_extra, of_at];
             let halves = [lower_half(parts), upper_half(parts)];
-            for (i, [ll_extra, ml_extra, ml_at, of_extra, of_at, count]) in halves.into_iter().enumerate() {
+            for (i, [ll_extra, ml_extra, ml_at, of_extra, of_at]) in halves.into_iter().enumerate() {
                 let of_part = _mm256_sllv_epi64(of_extra, of_at);
                 let extra = _mm256_or_si256(_mm256_or_si256(ll_extra, _mm256_sllv_epi64(ml_extra, ml_at)), of_part);
-                let entry = _mm256_add_epi64(_mm256_slli_epi64::<EXTRA>(extra), count);
-                _mm256_storeu_si256(sequences.add(4 * i).cast(), entry);
+                _mm256_storeu_si256(sequences.add(4 * i).cast(), extra);
             }
         }
     }

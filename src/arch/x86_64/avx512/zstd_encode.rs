@@ -5,12 +5,13 @@ use super::super::avx2::lz4::Avx2;
 use super::lz4::Avx512;
 use crate::kernel::table::instantiate_zstd_sequences;
 use crate::kernel::zstd_encode::Isa;
+use crate::kernel::zstd_seq_encode::Codes;
 
 impl Isa for Avx512 {
     #[inline(always)]
-    unsafe fn codes(sequences: *mut u64, codes: *mut u32) {
+    unsafe fn codes(sequences: *mut u64, values: *const u32, codes: *mut Codes) {
         // SAFETY: the contract is the same, and the instruction set includes AVX2.
-        unsafe { Avx2::codes(sequences, codes) }
+        unsafe { Avx2::codes(sequences, values, codes) }
     }
 }
 

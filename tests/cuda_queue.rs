@@ -15,8 +15,9 @@ use common::queue::{Batch, Cpu, Queue, params, with_engine};
 use common::stand_in::{Answer, Kernels, StandIn, compile as compile_stand_in, in_a_process_with, load_library};
 use common::{Random, corpus};
 use corpus::PAGE;
+use tzram::abi::feed_devices_as_with;
 use tzram::abi::tzram_engine::{TZRAM_ENGINE_AUTO as AUTO, TZRAM_ENGINE_CPU as CPU, TZRAM_ENGINE_CUDA as CUDA};
-use tzram::abi::{tzram_backend, tzram_dict_create, tzram_dict_destroy, tzram_queue_params};
+use tzram::abi::{tzram_backend, tzram_dict_create, tzram_dict_destroy, tzram_engine, tzram_queue_params};
 use tzram::cuda_testing::SYMBOLS;
 
 /// Counts what the thread of a test and the threads of its queue allocate, while it is told to.
@@ -565,6 +566,108 @@ fn a_fault_of_a_device_that_shares_the_work_loses_no_request() {
         }
     }
     stand_in.clear();
+}
+
+/// As if there were this many CPUs, until it is dropped.
+struct Cpus;
+
+impl Cpus {
+    fn new(count: usize) -> Cpus {
+        feed_devices_as_with(count);
+        Cpus
+    }
+}
+
+impl Drop for Cpus {
+    fn drop(&mut self) {
+        feed_devices_as_with(0);
+    }
+}
+
+/// Parameters of a queue that is deep enough for four threads.
+fn deep(engine: tzram_engine) -> tzram_queue_params {
+    tzram_queue_params { depth: 512, ..with_engine(&params(c"tzp", None), engine) }
+}
+
+#[test]
+fn several_threads_feed_a_device() {
+    let Some(stand_in) = StandIn::take() else { return };
+    let mut batch = many(&deep(CUDA));
+    let mut allocated = Vec::new();
+    for count in [4, 8, 16] {
+        let _cpus = Cpus::new(count);
+        stand_in.reset();
+        let queue = Queue::create(&deep(CUDA)).expect("a device");
+        allocated.push(stand_in.get("allocated"));
+        for times in 1..=5 {
+            batch.serve(&queue, false, &format!("{count} CPUs"));
+            assert_all_by_device(&queue, &batch, times);
+        }
+        drop(queue);
+        stand_in.assert_clean(&format!("{count} CPUs"));
+    }
+    assert_eq!(allocated, [allocated[0], 2 * allocated[0], 4 * allocated[0]]);
+
+    // Memory for the first and not for the fourth.
+    let _cpus = Cpus::new(16);
+    stand_in.reset();
+    stand_in.set("memory", 5 << 20);
+    let queue = Queue::create(&deep(CUDA)).expect("a device");
+    batch.serve(&queue, false, "little memory");
+    assert_all_by_device(&queue, &batch, 1);
+    drop(queue);
+    stand_in.assert_clean("little memory");
+}
+
+#[test]
+fn a_fault_of_one_of_several_threads_takes_the_device_from_all() {
+    let Some(stand_in) = StandIn::take() else { return };
+    let _cpus = Cpus::new(16);
+    let mut batch = many(&deep(CUDA));
+    let mut faults = 0;
+    for symbol in FOR_A_BATCH {
+        for (nth, for_good) in [(1, false), (2, true), (5, false), (9, true), (14, false)] {
+            let what = format!("{symbol} {nth} {for_good}");
+            stand_in.clear();
+            stand_in.reset();
+            let queue = Queue::create(&deep(CUDA)).expect("a device");
+            stand_in.fail(symbol, nth, 719, for_good);
+            for times in 1..=2 {
+                batch.serve(&queue, false, &what);
+                let (counts, by_device, errors) = queue.stats();
+                let fired = stand_in.get("fired") > 0;
+                let expected = (batch.counts.times(times), u64::from(fired), !fired);
+                assert_eq!((counts, errors, queue.uses_device()), expected, "{what}");
+                assert!(fired || by_device == batch.for_devices * times, "{what}");
+            }
+            faults += stand_in.get("fired");
+            drop(queue);
+            assert_eq!(stand_in.get("misuse"), 0, "{what}");
+            if stand_in.gives_all_back(symbol, for_good) {
+                stand_in.assert_clean(&what);
+            }
+        }
+    }
+    assert!(faults > 20, "{faults}");
+    stand_in.clear();
+}
+
+#[test]
+fn a_queue_of_several_threads_that_ends_with_requests_in_flight_finishes_them() {
+    let Some(stand_in) = StandIn::take() else { return };
+    let _cpus = Cpus::new(16);
+    let mut batch = Batch::new(&deep(CUDA));
+    corpus::sample(31).iter().take(400).for_each(|page| batch.compress(page, PAGE));
+    for symbol in ["", "cuLaunchKernel", "cuEventSynchronize"] {
+        for nth in 1..4 {
+            let what = format!("{symbol} {nth}");
+            stand_in.reset();
+            let queue = Queue::create(&deep(CUDA)).expect("a device");
+            stand_in.fail(symbol, nth, 719, false);
+            batch.leave_to(queue, &what);
+            stand_in.assert_clean(&what);
+        }
+    }
 }
 
 #[test]

@@ -217,8 +217,27 @@ pub(super) fn try_box<T>(value: T) -> Result<Box<T>, Error> {
     }
 }
 
-/// Panics on demand, so that tests can look behind every export.
+/// Panics on demand, so that tests can look behind every export, and what else only tests may say.
 pub mod testing {
+    #[cfg(feature = "testing")]
+    static CPUS: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
+
+    /// Makes queues feed their devices as if there were so many CPUs; 0: as many as there are.
+    #[cfg(feature = "testing")]
+    pub fn feed_devices_as_with(cpus: usize) {
+        CPUS.store(cpus, core::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// How many CPUs there are to feed a device, of this many.
+    pub(in crate::abi) fn cpus_to_feed(cpus: usize) -> usize {
+        #[cfg(feature = "testing")]
+        match CPUS.load(core::sync::atomic::Ordering::SeqCst) {
+            0 => {}
+            asked => return asked,
+        }
+        cpus
+    }
+
     #[cfg(feature = "testing")]
     static ASKED: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
 

@@ -19,7 +19,7 @@ pub use comp::*;
 pub use ctx::*;
 pub use dict::*;
 #[cfg(feature = "testing")]
-pub use guard::testing::{panic_in_next_call, panic_in_next_request};
+pub use guard::testing::{feed_devices_as_with, panic_in_next_call, panic_in_next_request};
 pub use info::*;
 pub use page::*;
 pub use queue::*;

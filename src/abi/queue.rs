@@ -117,13 +117,14 @@ unsafe fn read_params(params: *const tzram_queue_params) -> Result<(tzram_queue_
 /// # Errors
 /// As [`open`] for TZRAM_ENGINE_CUDA. None for TZRAM_ENGINE_AUTO: whatever keeps a device from being used, the CPU is there.
 fn open_device(engine: tzram_engine, number: i32, params: &Params<'_>, depth: usize) -> Result<Option<Found>, Error> {
+    let cpus = testing::cpus_to_feed(cpus());
     match engine {
         tzram_engine::TZRAM_ENGINE_CPU => Ok(None),
         tzram_engine::TZRAM_ENGINE_AUTO => {
-            Ok(open(number, params, depth).ok().map(|device| Found { device, forced: false }))
+            Ok(open(number, params, depth, cpus).ok().map(|devices| Found { devices, forced: false }))
         }
         tzram_engine::TZRAM_ENGINE_CUDA => {
-            open(number, params, depth).map(|device| Some(Found { device, forced: true }))
+            open(number, params, depth, cpus).map(|devices| Some(Found { devices, forced: true }))
         }
     }
 }
@@ -146,15 +147,15 @@ struct Start {
     index: usize,
 }
 
-/// The name of a thread, as `ps -T` shows it.
-fn name_of(index: usize, drives: bool, text: &mut [u8; 16]) -> &CStr {
+/// The name of a thread, as `ps -T` shows it; the first `feeders` ones feed a device.
+fn name_of(index: usize, feeders: usize, text: &mut [u8; 16]) -> &CStr {
     use std::io::Write;
     let mut rest = &mut text[..15];
-    let written = match (drives, index) {
-        (true, 0) => rest.write_all(b"tzram-device"),
-        _ => write!(rest, "tzram-{}", index - usize::from(drives)),
+    let written = match index.checked_sub(feeders) {
+        None => write!(rest, "tzram-device-{index}"),
+        Some(worker) => write!(rest, "tzram-{worker}"),
     };
-    // It fits: at most four digits.
+    // It fits: one digit for a device, at most four for a worker.
     written.ok().and_then(|()| CStr::from_bytes_until_nul(text).ok()).unwrap_or(c"tzram")
 }
 
@@ -205,7 +206,7 @@ pub unsafe extern "C" fn tzram_queue_create(params: *const tzram_queue_params, o
             if own.threads == 0 { cpus().min(TZRAM_QUEUE_THREADS_MAX as usize) } else { own.threads as usize };
         let device = open_device(engine, own.device, &page, depth as usize)?;
         let queue = Queue::new(&page, depth as usize, workers, device)?;
-        let (count, drives) = queue.threads();
+        let (count, feeders) = queue.threads();
         let mut threads = Vec::new();
         threads.try_reserve_exact(count).map_err(|_| Error::NoMemory)?;
         let queue = Box::into_raw(try_box(tzram_queue { queue, threads, poison: Poison::default() })?);
@@ -215,7 +216,7 @@ pub unsafe extern "C" fn tzram_queue_create(params: *const tzram_queue_params, o
             let started = unsafe {
                 try_box(Start { queue, index }).and_then(|start| {
                     let start = Box::into_raw(start);
-                    let thread = Thread::start(name_of(index, drives, &mut [0; 16]), run, start.cast());
+                    let thread = Thread::start(name_of(index, feeders, &mut [0; 16]), run, start.cast());
                     thread.inspect_err(|_| drop(Box::from_raw(start)))
                 })
             };

@@ -47,6 +47,7 @@ struct Region {
 
 struct Work {
     std::function<int()> run;
+    std::vector<uintptr_t> uses; // addresses in memory, or of a module
 };
 
 struct Stream {
@@ -65,6 +66,7 @@ struct Module {
 
 struct Function {
     std::string name;
+    Module *module;
 };
 
 struct Nonsense {
@@ -80,7 +82,7 @@ std::map<uintptr_t, Region> regions;
 std::set<Stream *> streams;
 std::set<Event *> events;
 std::set<Module *> modules;
-std::map<std::string, std::unique_ptr<Function>> functions;
+std::map<std::pair<Module *, std::string>, std::unique_ptr<Function>> functions;
 std::vector<Nonsense> nonsense;
 char context; // its address is the handle
 thread_local std::vector<void *> current;
@@ -164,9 +166,12 @@ int allocate(size_t bytes, bool device, uintptr_t *out) {
     return SUCCESS;
 }
 
-void all_idle(const char *what) {
+// Whether nothing that is under way uses what is given back. A driver would wait for that.
+void unused(uintptr_t at, size_t bytes, const char *what) {
     for (Stream *stream : streams)
-        if (!stream->pending.empty()) return misuse("%s while a stream is under way", what);
+        for (Work &work : stream->pending)
+            for (uintptr_t used : work.uses)
+                if (used - at < bytes) return misuse("%s of what a stream under way uses", what);
 }
 
 int release(uintptr_t at, bool device, const char *what) {
@@ -175,7 +180,7 @@ int release(uintptr_t at, bool device, const char *what) {
         misuse("%s of what is not allocated", what);
         return INVALID_VALUE;
     }
-    all_idle(what);
+    unused(at, it->second.bytes, what);
     munmap(it->second.map, it->second.mapped);
     regions.erase(it);
     return SUCCESS;
@@ -190,12 +195,12 @@ bool inside(uintptr_t at, size_t bytes, bool device) {
 }
 
 // ---- streams -----------------------------------------------------------------------------------------------------------
-int put(Stream *stream, const char *what, std::function<int()> run) {
+int put(Stream *stream, const char *what, std::vector<uintptr_t> uses, std::function<int()> run) {
     if (!streams.count(stream)) {
         misuse("%s: no stream", what);
         return INVALID_HANDLE;
     }
-    stream->pending.push_back({std::move(run)});
+    stream->pending.push_back({std::move(run), std::move(uses)});
     stream->put++;
     return SUCCESS;
 }
@@ -379,7 +384,7 @@ int cuModuleLoadData(Module **out, const void *image) {
 
 int cuModuleUnload(Module *module) {
     CALL(true);
-    all_idle(__func__);
+    unused(reinterpret_cast<uintptr_t>(module), 1, __func__);
     if (!modules.erase(module)) {
         misuse("%s: no module", __func__);
         return INVALID_HANDLE;
@@ -392,8 +397,8 @@ int cuModuleGetFunction(Function **out, Module *module, const char *name) {
     CALL(true);
     if (!modules.count(module)) return INVALID_HANDLE;
     if (!module->kernels.count(name) || !simt_has_kernel(name)) return NOT_FOUND;
-    auto &function = functions[name];
-    if (!function) function.reset(new Function{name});
+    auto &function = functions[{module, name}];
+    if (!function) function.reset(new Function{name, module});
     *out = function.get();
     return SUCCESS;
 }
@@ -503,9 +508,9 @@ int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, Stream *st
         misuse("%s outside of what is allocated", __func__);
         return INVALID_VALUE;
     }
-    if (values["idle"]) return put(stream, __func__, [] { return SUCCESS; });
+    if (values["idle"]) return put(stream, __func__, {to, reinterpret_cast<uintptr_t>(from)}, [] { return SUCCESS; });
     const char *source = static_cast<const char *>(from);
-    return put(stream, __func__, [to, source, bytes, before = std::string(source, bytes)] {
+    return put(stream, __func__, {to, reinterpret_cast<uintptr_t>(from)}, [to, source, bytes, before = std::string(source, bytes)] {
         if (std::memcmp(before.data(), source, bytes)) misuse("what is copied to the device changed before it was");
         std::memcpy(reinterpret_cast<void *>(to), source, bytes);
         return SUCCESS;
@@ -520,7 +525,7 @@ int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, Stream *stream) 
     }
     // Whoever reads too early does not find what an earlier batch left.
     if (!values["idle"]) std::memset(to, 0xEE, bytes);
-    return put(stream, __func__, [to, from, bytes] {
+    return put(stream, __func__, {reinterpret_cast<uintptr_t>(to), from}, [to, from, bytes] {
         std::memcpy(to, reinterpret_cast<const void *>(from), bytes);
         return SUCCESS;
     });
@@ -532,7 +537,7 @@ int cuMemsetD8Async(uint64_t at, unsigned char value, size_t bytes, Stream *stre
         misuse("%s outside of what is allocated", __func__);
         return INVALID_VALUE;
     }
-    return put(stream, __func__, [at, value, bytes] {
+    return put(stream, __func__, {at}, [at, value, bytes] {
         std::memset(reinterpret_cast<void *>(at), value, bytes);
         return SUCCESS;
     });
@@ -554,7 +559,10 @@ int cuLaunchKernel(Function *function, unsigned gx, unsigned gy, unsigned gz, un
         launch->parameters.push_back(value);
     }
     values["launches"]++;
-    return put(stream, __func__, [launch] { return launch->run(); });
+    std::vector<uintptr_t> uses = {reinterpret_cast<uintptr_t>(function->module)};
+    for (size_t i = 0; i < known->second.size(); i++)
+        if (known->second[i] == 8) uses.push_back(launch->parameters[i]);
+    return put(stream, __func__, std::move(uses), [launch] { return launch->run(); });
 }
 
 // ---- what tests steer it with ------------------------------------------------------------------------------------------

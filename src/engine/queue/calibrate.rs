@@ -49,20 +49,31 @@ fn fastest<E>(mut run: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
     Ok(best)
 }
 
-/// Seconds that the device takes for a batch of `count` inputs, copies included.
-fn device_time<'i>(
+/// Seconds that a batch takes.
+#[derive(Clone, Copy)]
+struct Times {
+    /// Copies into and out of the slot included.
+    whole: f64,
+    /// From the start until it is done.
+    alone: f64,
+}
+
+/// How long the device takes for a batch of `count` inputs.
+fn device_times<'i>(
     device: &mut dyn Device,
     op: Op,
     count: usize,
     input: impl Fn(usize) -> &'i [u8],
-) -> Result<f64, Fault> {
-    let mut out = [0; PAGE_SIZE];
-    fastest(|| {
+) -> Result<Times, Fault> {
+    let (mut out, mut alone) = ([0; PAGE_SIZE], f64::INFINITY);
+    let whole = fastest(|| {
         for i in 0..count {
             device.put(0, i, input(i));
         }
+        let start = Instant::now();
         device.start(0, op, count)?;
         device.wait(0)?;
+        alone = alone.min(start.elapsed().as_secs_f64());
         for i in 0..count {
             if let Ok(Some(made)) = device.get(0, i)
                 && let Some(out) = out.get_mut(..made.len())
@@ -72,7 +83,17 @@ fn device_time<'i>(
             }
         }
         Ok(())
-    })
+    })?;
+    Ok(Times { whole, alone })
+}
+
+/// What a batch takes in any case, and what each page adds, on average of the batches of `feeders` threads. `short` and `long` took
+/// batches of which the second has `more` pages more. Copies are made by all threads at once; what is between them, bus and device,
+/// is not done any faster for that.
+fn line(short: Times, long: Times, few: usize, more: usize, feeders: usize) -> (f64, f64) {
+    let whole = (long.whole - short.whole) / more as f64;
+    let alone = (long.alone - short.alone) / more as f64;
+    ((short.whole - whole * few as f64) / feeders as f64, alone.max(whole / feeders as f64))
 }
 
 /// The least n with `fixed + each * n <= n * cpu`, if there is one of at most `most`.
@@ -81,16 +102,24 @@ fn break_even(fixed: f64, each: f64, cpu: f64, most: usize) -> Option<usize> {
     if gain <= 0.0 {
         return None;
     }
-    let least = (fixed.max(0.0) / gain).ceil().max(1.0);
-    (least <= most as f64).then_some(least as usize)
+    // Rounded up, without a function of libm.
+    let (least, floor) = (fixed.max(0.0) / gain, (fixed.max(0.0) / gain) as usize);
+    let least = floor.saturating_add(usize::from((floor as f64) < least)).max(1);
+    (least <= most).then_some(least)
 }
 
-/// Returns how to use a device beside `threads` workers, or `None` if it never pays: the time of a batch of n pages is taken as
-/// a + b n from two batches, that of the workers as c n / threads.
+/// Returns how to use a device that `feeders` threads feed beside `threads` workers, or `None` if it never pays. The time of a batch
+/// of n pages is taken as a + b n from two batches of one thread, and that of the workers as c n / threads. It is assumed that every
+/// feeder finds a batch, and that it takes its CPU from nobody: the workers take what it leaves to them.
 ///
 /// # Errors
 /// As [`Context::new`]; [`Error::NoMemory`]; [`Error::NoDevice`]: the device failed.
-pub fn calibrate(device: &mut dyn Device, params: &Params<'_>, threads: usize) -> Result<Option<Use>, Error> {
+pub fn calibrate(
+    device: &mut dyn Device,
+    feeders: usize,
+    params: &Params<'_>,
+    threads: usize,
+) -> Result<Option<Use>, Error> {
     let context = Context::new(params)?;
     let mut scratch = Scratch::new(Context::scratch_words(params)?)?;
     let (mut pages, mut objects) = (room_for(PAGES * PAGE_SIZE)?, room_for(PAGES * PAGE_SIZE)?);
@@ -119,13 +148,13 @@ pub fn calibrate(device: &mut dyn Device, params: &Params<'_>, threads: usize) -
     let most = device.batch_pages();
     let few = (most / 8).max(1);
     let mut least_for = |op, cpu: f64| -> Result<Option<usize>, Fault> {
-        let mut time = |count| match op {
-            Op::Compress => device_time(device, op, count, page),
-            Op::Decompress => device_time(device, op, count, object),
+        let mut times = |count| match op {
+            Op::Compress => device_times(device, op, count, page),
+            Op::Decompress => device_times(device, op, count, object),
         };
-        let (short, long) = (time(few)?, time(most)?);
-        let each = (long - short) / (most - few).max(1) as f64;
-        Ok(break_even(short - each * few as f64, each, cpu / (PAGES * threads) as f64, most))
+        let (short, long) = (times(few)?, times(most)?);
+        let (fixed, each) = line(short, long, few, (most - few).max(1), feeders);
+        Ok(break_even(fixed, each, cpu / (PAGES * threads) as f64, most))
     };
     let compress = least_for(Op::Compress, compress).map_err(|_| Error::NoDevice)?;
     let decompress = least_for(Op::Decompress, decompress).map_err(|_| Error::NoDevice)?;
@@ -139,6 +168,15 @@ pub fn calibrate(device: &mut dyn Device, params: &Params<'_>, threads: usize) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_share_the_copies_and_not_the_bus() {
+        let times = |n: f64| Times { whole: 100.0 + 8.0 * n, alone: 90.0 + 3.0 * n };
+        let line = |feeders| line(times(10.0), times(50.0), 10, 40, feeders);
+        assert_eq!(line(1), (100.0, 8.0));
+        assert_eq!(line(2), (50.0, 4.0));
+        assert_eq!(line(4), (25.0, 3.0));
+    }
 
     #[test]
     fn a_device_pays_from_where_its_line_crosses_that_of_the_workers() {

@@ -1,6 +1,6 @@
 //! Requests of many pages, served by threads of their own: by the CPU's, and by a device where there is one that pays.
 //!
-//! A request goes from the submitter into the inbox, is taken by a worker (or by the thread that drives the device), and waits,
+//! A request goes from the submitter into the inbox, is taken by a worker (or by a thread that feeds the device), and waits,
 //! finished, until it is reaped. All three ways are lock-free rings that were made with the queue; locks are taken by threads that
 //! go to sleep, and by those that wake them.
 
@@ -69,8 +69,8 @@ pub trait Request: Send {
 
 /// A device, and whether the queue's maker asked for it or leaves it to the queue.
 pub struct Found {
-    /// The device.
-    pub device: Box<dyn Device>,
+    /// The device, once for each thread that is to feed it; none: there is no device.
+    pub devices: Vec<Box<dyn Device>>,
     /// Whether it is to be used wherever it can be.
     pub forced: bool,
 }
@@ -156,23 +156,24 @@ impl<'d, R: Request> Queue<'d, R> {
     /// # Errors
     /// As [`Context::new`]; [`Error::NoMemory`].
     pub fn new(params: &Params<'d>, depth: usize, threads: usize, device: Option<Found>) -> Result<Self, Error> {
-        let device = match device {
-            Some(Found { device, forced: true }) => Some((device, Use::Always)),
-            Some(Found { mut device, forced: false }) => match calibrate(&mut *device, params, threads) {
-                Ok(how) => how.map(|how| (device, how)),
+        let Some(Found { mut devices, forced }) = device else { return Self::with(params, depth, threads, None) };
+        let feeders = devices.len();
+        let how = match devices.first_mut() {
+            Some(_) if forced => Some(Use::Always),
+            Some(first) => match calibrate(&mut **first, feeders, params, threads) {
                 Err(Error::NoDevice) => None,
-                Err(error) => return Err(error),
+                how => how?,
             },
             None => None,
         };
-        Self::with(params, depth, threads, device)
+        Self::with(params, depth, threads, how.map(|how| (devices, how)))
     }
 
     fn with(
         params: &Params<'d>,
         depth: usize,
         threads: usize,
-        device: Option<(Box<dyn Device>, Use)>,
+        device: Option<(Vec<Box<dyn Device>>, Use)>,
     ) -> Result<Self, Error> {
         let mut seats = room_for(threads)?;
         for _ in 0..threads {
@@ -181,7 +182,7 @@ impl<'d, R: Request> Queue<'d, R> {
         // Twice the depth: a thread that was interrupted while it empties a slot then holds up nobody.
         let room = 2 * depth;
         let driver = match device {
-            Some((device, how)) => Some(Driver::new(params, room, device, how)?),
+            Some((devices, how)) => Some(Driver::new(params, room, devices, how)?),
             None => None,
         };
         Ok(Queue {
@@ -202,18 +203,17 @@ impl<'d, R: Request> Queue<'d, R> {
         })
     }
 
-    /// How many threads the queue needs, and whether number 0 drives a device. Number 0 is started first.
-    pub fn threads(&self) -> (usize, bool) {
-        let drives = self.driver.is_some();
-        (self.seats.len() + usize::from(drives), drives)
+    /// How many threads the queue needs, and how many of them feed a device: the first ones, which are started first.
+    pub fn threads(&self) -> (usize, usize) {
+        let feeders = self.driver.as_ref().map_or(0, Driver::threads);
+        (feeders + self.seats.len(), feeders)
     }
 
     /// What thread number `index` does, until [`Queue::stop`] was called and nothing is left.
     pub fn run(&self, index: usize) {
-        match (&self.driver, index) {
-            (Some(driver), 0) => self.drive(driver),
-            (Some(_), index) => self.serve_all(&self.seats[index - 1].0),
-            (None, index) => self.serve_all(&self.seats[index].0),
+        match (&self.driver, index.checked_sub(self.threads().1)) {
+            (Some(driver), None) => self.drive(driver, index),
+            (_, seat) => self.serve_all(&self.seats[seat.unwrap_or(index)].0),
         }
     }
 
@@ -222,7 +222,7 @@ impl<'d, R: Request> Queue<'d, R> {
         self.stop.store(true, SeqCst);
         self.workers.wake(usize::MAX, || ());
         if let Some(driver) = &self.driver {
-            driver.gate.wake(1, || ());
+            driver.gate.wake(usize::MAX, || ());
         }
     }
 
@@ -332,7 +332,7 @@ impl<'d, R: Request> Queue<'d, R> {
         self.call_reapers();
     }
 
-    /// Whether workers take from the inbox, or only what the device's thread leaves to them.
+    /// Whether workers take from the inbox, or only what the device's threads leave to them.
     fn workers_take(&self) -> bool {
         self.driver.as_ref().is_none_or(|driver| !driver.takes_all())
     }

@@ -222,8 +222,8 @@ fn threads_submit_and_reap_at_the_same_time() {
 
 #[test]
 fn a_panic_poisons_the_queue_and_every_request_still_comes_back() {
-    for device in [false, true] {
-        let device = device.then(|| (Fake::boxed(None), Use::Always));
+    for count in [0, 1, 4] {
+        let device = (count > 0).then(|| (Fake::several(count, 0, None).0, Use::Always));
         let queue = Boxes::with(&params("tzp"), 64, 2, device).expect("memory");
         with_threads(&queue, || {
             let mut items: Vec<_> = (0..40).map(|i| item(i, Op::Compress, page(i), PAGE)).collect();
@@ -267,6 +267,21 @@ struct Fake {
     calls: u32,
     looks: u32,
     failed: Arc<AtomicU32>,
+    /// Fakes that were not dropped.
+    live: Arc<AtomicU32>,
+}
+
+/// What is counted of several fakes.
+#[derive(Default)]
+struct Counters {
+    live: Arc<AtomicU32>,
+    failed: Arc<AtomicU32>,
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.live.fetch_sub(1, SeqCst);
+    }
 }
 
 impl Fake {
@@ -276,7 +291,31 @@ impl Fake {
     fn new(fails: Option<(Call, u32)>) -> Self {
         let (context, scratch) = codec("tzp");
         let (inputs, outputs) = (vec![Vec::new(); Self::SLOTS], vec![Vec::new(); Self::SLOTS]);
-        Fake { context, scratch, inputs, outputs, fails, calls: 0, looks: 0, failed: Arc::default() }
+        Fake {
+            context,
+            scratch,
+            inputs,
+            outputs,
+            fails,
+            calls: 0,
+            looks: 0,
+            failed: Arc::default(),
+            live: Arc::new(1.into()),
+        }
+    }
+
+    /// One device for each of `count` threads, of which number `failing` fails; and how many of them there are.
+    fn several(count: usize, failing: usize, fails: Option<(Call, u32)>) -> (Vec<Box<dyn Device>>, Counters) {
+        let counters = Counters { live: Arc::new((count as u32).into()), ..Counters::default() };
+        let devices = (0..count).map(|index| -> Box<dyn Device> {
+            let mut fake = Self::new(fails.filter(|_| index == failing));
+            fake.live = counters.live.clone();
+            if index == failing {
+                fake.failed = counters.failed.clone();
+            }
+            Box::new(fake)
+        });
+        (devices.collect(), counters)
     }
 
     fn boxed(fails: Option<(Call, u32)>) -> Box<dyn Device> {
@@ -351,8 +390,8 @@ impl Device for Fake {
 
 #[test]
 fn a_device_that_is_asked_for_does_all_that_it_can() {
-    let queue = Boxes::with(&params("tzp"), 64, 2, Some((Fake::boxed(None), Use::Always))).expect("memory");
-    assert_eq!(queue.threads(), (3, true));
+    let queue = Boxes::with(&params("tzp"), 64, 2, Some((vec![Fake::boxed(None)], Use::Always))).expect("memory");
+    assert_eq!(queue.threads(), (3, 1));
     all_come_back(&queue, 400);
     let total = queue.snapshot();
     // Three in eight are pages, one has no room, one is an object of tzp, one is cut short.
@@ -365,7 +404,7 @@ fn a_device_that_is_asked_for_does_all_that_it_can() {
 fn a_device_that_pays_from_a_number_on_shares_the_work() {
     for (least, compress, decompress) in [(1, true, true), (5, true, false), (6, false, true), (1000, true, true)] {
         let how = Use::From { least, compress, decompress };
-        let queue = Boxes::with(&params("tzp"), 64, 2, Some((Fake::boxed(None), how))).expect("memory");
+        let queue = Boxes::with(&params("tzp"), 64, 2, Some((vec![Fake::boxed(None)], how))).expect("memory");
         all_come_back(&queue, 400);
         let total = queue.snapshot();
         assert_eq!((total.pages_in, total.compress_errors), (150, 50));
@@ -382,7 +421,7 @@ fn a_fault_at_any_call_loses_nothing() {
             for number in 1..60 {
                 let fake = Fake::new(Some((call, number)));
                 let failed = fake.failed.clone();
-                let queue = Boxes::with(&params("tzp"), 48, 2, Some((Box::new(fake), how))).expect("memory");
+                let queue = Boxes::with(&params("tzp"), 48, 2, Some((vec![Box::new(fake)], how))).expect("memory");
                 all_come_back(&queue, 200);
                 let total = queue.snapshot();
                 let failed = u64::from(failed.load(SeqCst));
@@ -398,8 +437,72 @@ fn a_fault_at_any_call_loses_nothing() {
 }
 
 #[test]
+fn several_threads_feed_a_device_and_do_all_that_it_can() {
+    for count in [1, 2, 4] {
+        let (devices, counters) = Fake::several(count, 0, None);
+        let queue = Boxes::with(&params("tzp"), 256, 2, Some((devices, Use::Always))).expect("memory");
+        assert_eq!(queue.threads(), (count + 2, count));
+        all_come_back(&queue, 1600);
+        let total = queue.snapshot();
+        assert_eq!((total.device_pages, total.device_errors), (1600 / 8 * 6, 0));
+        assert_eq!((total.pages_in, total.compress_errors), (600, 200));
+        assert_eq!((total.pages_out, total.decompress_errors), (400, 200));
+        assert_eq!(counters.live.load(SeqCst), 0);
+    }
+}
+
+#[test]
+fn a_fault_at_any_call_of_one_thread_takes_the_device_from_all() {
+    for (count, call) in [2, 4].into_iter().flat_map(|n| [Call::Start, Call::IsDone, Call::Wait].map(|call| (n, call)))
+    {
+        for how in [Use::Always, Use::From { least: 2, compress: true, decompress: true }] {
+            let mut faults = 0;
+            for number in 1..16 {
+                let (devices, counters) = Fake::several(count, number as usize % count, Some((call, number)));
+                let queue = Boxes::with(&params("tzp"), 128, 2, Some((devices, how))).expect("memory");
+                all_come_back(&queue, 400);
+                let total = queue.snapshot();
+                let failed = u64::from(counters.failed.load(SeqCst));
+                assert_eq!(total.device_errors, failed, "{count} {call:?} {number}");
+                assert_eq!((queue.uses_device(), counters.live.load(SeqCst)), (false, 0), "{count} {call:?} {number}");
+                assert_eq!((total.pages_in, total.compress_errors), (150, 50), "{count} {call:?} {number}");
+                assert_eq!((total.pages_out, total.decompress_errors), (100, 50), "{count} {call:?} {number}");
+                faults += failed;
+            }
+            assert!(faults > 0 || how != Use::Always, "{count} {call:?} never failed");
+        }
+    }
+}
+
+#[test]
+fn a_fault_of_every_thread_is_counted_once() {
+    let devices = (0..4).map(|_| Fake::boxed(Some((Call::Start, 1)))).collect();
+    let queue = Boxes::with(&params("tzp"), 256, 2, Some((devices, Use::Always))).expect("memory");
+    all_come_back(&queue, 800);
+    let total = queue.snapshot();
+    assert_eq!((total.device_errors, total.device_pages), (1, 0));
+    assert_eq!((total.pages_in, total.pages_out), (300, 200));
+}
+
+#[test]
+fn a_queue_that_stops_with_requests_under_way_finishes_them() {
+    for (count, fails) in [(1, None), (2, None), (4, None), (4, Some((Call::Start, 2))), (4, Some((Call::Wait, 1)))] {
+        let (devices, counters) = Fake::several(count, 1, fails);
+        let queue = Boxes::with(&params("tzp"), 512, 2, Some((devices, Use::Always))).expect("memory");
+        let (items, wants): (Vec<_>, Vec<_>) = (0..512).map(mixed).unzip();
+        assert_eq!(with_threads(&queue, || queue.submit(items.into_iter())), Ok(512));
+        assert_eq!(counters.live.load(SeqCst), 0);
+        let mut seen = vec![false; 512];
+        while seen.contains(&false) {
+            reap_and_check(&queue, &wants, &mut seen);
+        }
+        assert_eq!(queue.reap(1, None, |_| ()), Err(Error::Again));
+    }
+}
+
+#[test]
 fn a_device_that_makes_no_objects_is_told_by_the_counters() {
-    let queue = Boxes::with(&params("tzp"), 48, 2, Some((Fake::boxed(Some((Call::Garbage, 0))), Use::Always)));
+    let queue = Boxes::with(&params("tzp"), 48, 2, Some((vec![Fake::boxed(Some((Call::Garbage, 0)))], Use::Always)));
     let queue = queue.expect("memory");
     all_come_back(&queue, 200);
     assert_eq!(queue.snapshot().device_errors, 100);
@@ -407,9 +510,9 @@ fn a_device_that_makes_no_objects_is_told_by_the_counters() {
 
 #[test]
 fn a_panic_in_the_device_poisons_the_queue_and_hangs_nothing() {
-    for number in 1..4 {
-        let device = (Fake::boxed(Some((Call::Panic, number))), Use::Always);
-        let queue = Boxes::with(&params("tzp"), 64, 2, Some(device)).expect("memory");
+    for (number, count) in [(1, 1), (2, 1), (3, 1), (1, 2), (1, 4), (2, 4)] {
+        let devices = (0..count).map(|_| Fake::boxed(Some((Call::Panic, number)))).collect();
+        let queue = Boxes::with(&params("tzp"), 64, 2, Some((devices, Use::Always))).expect("memory");
         with_threads(&queue, || {
             let items: Vec<_> = (0..40).map(|i| item(i, Op::Compress, page(i), PAGE)).collect();
             assert_eq!(queue.submit(items.into_iter()), Ok(40));
@@ -424,11 +527,11 @@ fn a_panic_in_the_device_poisons_the_queue_and_hangs_nothing() {
 fn calibration_leaves_out_a_device_that_is_slower_and_reports_one_that_fails() {
     let params = params("tzp");
     let mut slow = Fake::new(None);
-    assert_eq!(calibrate(&mut slow, &params, 64), Ok(None));
+    assert_eq!(calibrate(&mut slow, 1, &params, 64), Ok(None));
     let mut broken = Fake::new(Some((Call::Wait, 2)));
-    assert_eq!(calibrate(&mut broken, &params, 1), Err(Error::NoDevice));
+    assert_eq!(calibrate(&mut broken, 1, &params, 1), Err(Error::NoDevice));
     let mut instant = Instantly(Fake::new(None));
-    assert!(matches!(calibrate(&mut instant, &params, 1), Ok(Some(Use::From { decompress: true, .. }))));
+    assert!(matches!(calibrate(&mut instant, 1, &params, 1), Ok(Some(Use::From { decompress: true, .. }))));
 }
 
 /// A device that takes no time, since it does nothing.

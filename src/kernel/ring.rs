@@ -9,6 +9,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{
     AtomicUsize,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
+    fence,
 };
 
 use crate::base::Error;
@@ -112,6 +113,24 @@ impl<T> Ring<T> {
         count
     }
 
+    /// Whether there is a value that [`Ring::take`] would get, looked at after all that this thread has done before. A value whose
+    /// predecessor is still being put is not yet one.
+    pub fn is_ready(&self) -> bool {
+        fence(SeqCst);
+        let mut head = self.head.0.load(SeqCst);
+        loop {
+            if self.slot(head).turn.load(SeqCst) == head.wrapping_add(1) {
+                return true;
+            }
+            // Somebody has taken it meanwhile: the next one counts.
+            let now = self.head.0.load(SeqCst);
+            if now == head {
+                return false;
+            }
+            head = now;
+        }
+    }
+
     /// About how many values there are: those that somebody is about to put count already.
     pub fn len(&self) -> usize {
         // The head first: it never overtakes the tail.
@@ -141,7 +160,9 @@ mod tests {
         let ring = Ring::new(4).expect("memory");
         for lap in 0..10 {
             let mut values = lap..lap + 6;
+            assert!(!ring.is_ready());
             assert_eq!(ring.put(&mut values), 4);
+            assert!(ring.is_ready());
             assert_eq!((values, ring.len()), (lap + 4..lap + 6, 4));
             let mut out = Vec::new();
             assert_eq!(ring.take(3, |v| out.push(v)), 3);
@@ -150,6 +171,20 @@ mod tests {
             assert_eq!(out, (lap..lap + 5).collect::<Vec<_>>());
             assert_eq!((ring.take(1, |_| panic!("empty")), ring.is_empty()), (0, true));
         }
+    }
+
+    #[test]
+    fn a_value_behind_one_that_is_being_put_is_not_ready() {
+        let ring = Ring::new(4).expect("memory");
+        let (first, count) = ring.claim(&ring.tail.0, 1, 0).expect("room");
+        assert_eq!((ring.put(&mut (7..8)), count, ring.is_ready()), (1, 1, false));
+        assert_eq!(ring.take(2, |_| panic!("the first one is not there")), 0);
+        // SAFETY: the claim above.
+        unsafe { (*ring.slot(first).value.get()).write(6) };
+        ring.slot(first).turn.store(first.wrapping_add(1), Release);
+        let mut out = Vec::new();
+        assert!(ring.is_ready());
+        assert_eq!((ring.take(2, |value| out.push(value)), out), (2, vec![6, 7]));
     }
 
     #[test]

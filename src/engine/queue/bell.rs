@@ -1,6 +1,6 @@
 //! The file descriptor that an event loop polls.
 
-use core::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use core::sync::atomic::{AtomicU8, Ordering::SeqCst, fence};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -44,6 +44,8 @@ impl Bell {
 
     /// Something came to wait.
     pub fn more(&self, waiting: impl Fn() -> bool) {
+        // What came is published before the state is looked at; `waiting` has the fence of the other side.
+        fence(SeqCst);
         if self.state.load(SeqCst) == DARK {
             self.settle(waiting);
         }

@@ -304,7 +304,7 @@ impl<'d, R: Request> Queue<'d, R> {
 
     /// Whether finished requests wait for a reaper.
     fn is_waiting(&self) -> bool {
-        self.ready.0.load(SeqCst).cast_signed() > 0
+        self.done.is_ready()
     }
 
     /// Whether a reaper of `most` requests need not wait longer.

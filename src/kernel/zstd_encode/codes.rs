@@ -4,6 +4,7 @@
 //! and takes as many sequences at once as the instruction set holds.
 
 use core::hint::select_unpredictable;
+use core::sync::atomic::{Ordering, compiler_fence};
 
 use super::super::zstd_seq_encode::{Codes, DISTANCE_AT, LEN_BITS, SYMBOLS};
 use super::Isa;
@@ -49,6 +50,8 @@ fn resolve(sequences: &[u64], count: usize, values: &mut [u32], repeats: &mut [u
             group[i] = value(sequences[i], (before[i] >> DISTANCE_AT) as u32, values[i], thirds[i]);
         }
         *values = group;
+        // A group is vector code as it is; the compiler would rather take the same place of several groups, by gathers.
+        compiler_fence(Ordering::SeqCst);
     }
     values[0] = first;
 }

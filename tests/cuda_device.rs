@@ -8,7 +8,9 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use common::stand_in::{Answer, Kernels, StandIn, compile as compile_stand_in, in_a_process_with, load_library};
+use common::stand_in::{
+    Answer, Kernels, StandIn, compile as compile_stand_in, has_driver, in_a_process_with, load_library,
+};
 use common::{Random, corpus};
 use tzram::cuda_testing::{Device, Fault, Op, SYMBOLS, Work, open};
 use tzram::{Error, PageAlgorithm, PageCompressor};
@@ -457,12 +459,8 @@ fn without_a_driver_there_is_no_device() {
     if std::env::var_os("TZRAM_TEST_DRIVER").is_none() {
         return in_a_process_with("without_a_driver_there_is_no_device", "");
     }
-    for name in [c"libcuda.so", c"libcuda.so.1"] {
-        // SAFETY: a C string.
-        if !unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY) }.is_null() {
-            println!("SKIPPED cuda-no-driver: this machine has a driver");
-            return;
-        }
+    if has_driver() {
+        return;
     }
     for _ in 0..2 {
         assert_eq!(open(0, Work::Lz4, 1).err(), Some(Error::NoDevice));

@@ -4,10 +4,10 @@
 mod common;
 
 use common::hostile::{damaged, lz4_at_the_end, made_pages, noise, tzp_of_parts};
-use common::{Random, corpus};
+use common::{Random, corpus, cpu};
 use corpus::PAGE;
 use tzram::cuda_testing::{Device, Op, Work, open};
-use tzram::{Error, PageAlgorithm, PageCompressor};
+use tzram::{Error, PageAlgorithm};
 
 const BATCH: usize = 1024;
 
@@ -20,10 +20,6 @@ fn device(work: Work) -> Option<Box<dyn Device>> {
         }
         Err(error) => panic!("{error:?}"),
     }
-}
-
-fn cpu(algorithm: PageAlgorithm, level: i32) -> PageCompressor<'static> {
-    PageCompressor::builder().algorithm(algorithm).level(level).build().expect("a level that there is")
 }
 
 fn pages() -> Vec<Vec<u8>> {

@@ -8,9 +8,9 @@ use std::process::Command;
 
 use common::hostile::{damaged, lz4_at_the_end, made_pages, noise, tzp_of_parts};
 use common::simt::{Build, Kernel, Restored, Shim, build};
-use common::{Random, corpus, reference};
+use common::{Random, corpus, cpu, reference};
 use corpus::PAGE;
-use tzram::{PageAlgorithm, PageCompressor};
+use tzram::PageAlgorithm;
 
 const EBADMSG: i32 = 74;
 const LZ4: u8 = 3;
@@ -19,10 +19,6 @@ const TZP: u8 = 5;
 /// Bits 0 to 3 of a tag name the codec; bit 4: made with a dictionary.
 const CODEC: u8 = 15;
 const DICT: u8 = 16;
-
-fn cpu(algorithm: PageAlgorithm, level: i32) -> PageCompressor<'static> {
-    PageCompressor::builder().algorithm(algorithm).level(level).build().expect("a level that there is")
-}
 
 /// Every `step`-th page, 5,000 at most, behind pages made for the ends of the format.
 fn pages(step: usize) -> Vec<Vec<u8>> {

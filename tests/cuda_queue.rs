@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use common::hostile::{damaged, lz4_at_the_end, made_pages, noise, tzp_of_parts};
 use common::queue::{Batch, Cpu, Queue, params, with_engine};
-use common::stand_in::{Answer, Kernels, StandIn, compile as compile_stand_in, in_a_process_with, load_library};
+use common::stand_in::{
+    Answer, Kernels, StandIn, compile as compile_stand_in, has_driver, in_a_process_with, load_library,
+};
 use common::{Random, corpus};
 use corpus::PAGE;
 use tzram::abi::feed_devices_as_with;
@@ -281,12 +283,8 @@ fn without_a_driver_the_cpu_does_it() {
     if std::env::var_os("TZRAM_TEST_DRIVER").is_none() {
         return in_a_process_with("without_a_driver_the_cpu_does_it", "");
     }
-    for name in [c"libcuda.so", c"libcuda.so.1"] {
-        // SAFETY: a C string.
-        if !unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY) }.is_null() {
-            println!("SKIPPED cuda-no-driver: this machine has a driver");
-            return;
-        }
+    if has_driver() {
+        return;
     }
     assert_eq!(refused(&params(c"tzp", None)), -libc::ENODEV);
     assert_eq!(refused(&params(c"lz4", None)), -libc::ENODEV);

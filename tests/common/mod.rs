@@ -14,6 +14,8 @@ pub mod stand_in;
 use core::ffi::CStr;
 use core::ops::RangeInclusive;
 
+use tzram::{PageAlgorithm, PageCompressor};
+
 /// The last LZ4 level at which the backends with vectors have another encoder than scalar code.
 pub const LAST_IN_LANES: i32 = 4;
 /// Likewise for Zstandard.
@@ -35,6 +37,11 @@ impl Random {
     pub fn below(&mut self, bound: usize) -> usize {
         ((self.next() >> 32) as usize * bound) >> 32
     }
+}
+
+/// What the CPU makes of pages.
+pub fn cpu(algorithm: PageAlgorithm, level: i32) -> PageCompressor<'static> {
+    PageCompressor::builder().algorithm(algorithm).level(level).build().expect("a level that there is")
 }
 
 /// Returns the levels of an algorithm in the library's list.

@@ -235,3 +235,15 @@ fn build(kernels: Kernels) -> Option<PathBuf> {
     std::fs::remove_dir(&begun).expect("an empty folder");
     Some(whole)
 }
+
+/// Whether this machine has a driver of its own, which is said as what a test without one is skipped for.
+pub fn has_driver() -> bool {
+    // SAFETY: C strings.
+    let found = [c"libcuda.so", c"libcuda.so.1"]
+        .into_iter()
+        .any(|name| !unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY) }.is_null());
+    if found {
+        println!("SKIPPED cuda-no-driver: this machine has a driver");
+    }
+    found
+}

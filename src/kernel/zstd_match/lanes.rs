@@ -55,11 +55,9 @@ const LARGE_PAIR_BITS: u32 = 12;
 /// How a block is searched and parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Every second position looked up; the last distance tried where there is a candidate.
+    /// Every second position looked up, by 6 bytes; the last distance tried where there is a candidate.
     SecondPlain,
-    /// Every second position; the last distance tried at every position.
-    SecondLast,
-    /// Every second position; the last two distances tried at every position, as in all that follow.
+    /// Every second position, by 5 bytes; the last two distances tried at every position, as in all that follow.
     Second,
     /// All positions, every second one where there are many zeros.
     Every,
@@ -119,25 +117,29 @@ pub unsafe fn find<S: Lanes>(job: &Job<'_>, pace: Pace, scratch: &mut [u64], par
     // SAFETY: invariant I is the caller's.
     unsafe {
         match (pace, job.src.len() <= SEGMENT) {
-            (Pace::SecondPlain, true) => segments::<S, 2, 5, SMALL_BITS, 0, 1, false>(job, SPARSE, scratch, parse),
-            (Pace::SecondPlain, _) => segments::<S, 2, 5, LARGE_BITS, 0, 1, false>(job, SPARSE, scratch, parse),
-            (Pace::SecondLast, true) => segments::<S, 2, 5, SMALL_BITS, 1, 1, false>(job, SPARSE, scratch, parse),
-            (Pace::SecondLast, _) => segments::<S, 2, 5, LARGE_BITS, 1, 1, false>(job, SPARSE, scratch, parse),
-            (Pace::Second, true) => segments::<S, 2, 5, SMALL_BITS, 2, 1, false>(job, SPARSE, scratch, parse),
-            (Pace::Second, _) => segments::<S, 2, 5, LARGE_BITS, 2, 1, false>(job, SPARSE, scratch, parse),
-            (Pace::Every, true) => segments::<S, 1, 5, SMALL_BITS, 2, 1, false>(job, SPARSE, scratch, parse),
+            (Pace::SecondPlain, true) => segments::<S, 2, 6, SMALL_BITS, false, 1, false>(job, SPARSE, scratch, parse),
+            (Pace::SecondPlain, _) => segments::<S, 2, 6, LARGE_BITS, false, 1, false>(job, SPARSE, scratch, parse),
+            (Pace::Second, true) => segments::<S, 2, 5, SMALL_BITS, true, 1, false>(job, SPARSE, scratch, parse),
+            (Pace::Second, _) => segments::<S, 2, 5, LARGE_BITS, true, 1, false>(job, SPARSE, scratch, parse),
+            (Pace::Every, true) => segments::<S, 1, 5, SMALL_BITS, true, 1, false>(job, SPARSE, scratch, parse),
             (Pace::Every, _) if job.src.len() < LONG => {
-                segments::<S, 1, 5, LARGE_BITS, 2, 1, false>(job, SPARSE, scratch, parse)
+                segments::<S, 1, 5, LARGE_BITS, true, 1, false>(job, SPARSE, scratch, parse)
             }
-            (Pace::Every, _) => segments::<S, 1, 6, LARGE_BITS, 2, 1, false>(job, SPARSE, scratch, parse),
-            (Pace::EveryAhead, true) => segments::<S, 1, 5, SMALL_BITS, 2, 1, true>(job, SPARSE_AHEAD, scratch, parse),
-            (Pace::EveryAhead, _) => segments::<S, 1, 5, LARGE_BITS, 2, 1, true>(job, SPARSE_AHEAD, scratch, parse),
-            (Pace::Pairs, true) => segments::<S, 1, 4, SMALL_PAIR_BITS, 2, 2, false>(job, usize::MAX, scratch, parse),
-            (Pace::Pairs, _) => segments::<S, 1, 4, LARGE_PAIR_BITS, 2, 2, false>(job, usize::MAX, scratch, parse),
+            (Pace::Every, _) => segments::<S, 1, 6, LARGE_BITS, true, 1, false>(job, SPARSE, scratch, parse),
+            (Pace::EveryAhead, true) => {
+                segments::<S, 1, 5, SMALL_BITS, true, 1, true>(job, SPARSE_AHEAD, scratch, parse)
+            }
+            (Pace::EveryAhead, _) => segments::<S, 1, 5, LARGE_BITS, true, 1, true>(job, SPARSE_AHEAD, scratch, parse),
+            (Pace::Pairs, true) => {
+                segments::<S, 1, 4, SMALL_PAIR_BITS, true, 2, false>(job, usize::MAX, scratch, parse)
+            }
+            (Pace::Pairs, _) => segments::<S, 1, 4, LARGE_PAIR_BITS, true, 2, false>(job, usize::MAX, scratch, parse),
             (Pace::PairsAhead, true) => {
-                segments::<S, 1, 4, SMALL_PAIR_BITS, 2, 2, true>(job, usize::MAX, scratch, parse)
+                segments::<S, 1, 4, SMALL_PAIR_BITS, true, 2, true>(job, usize::MAX, scratch, parse)
             }
-            (Pace::PairsAhead, _) => segments::<S, 1, 4, LARGE_PAIR_BITS, 2, 2, true>(job, usize::MAX, scratch, parse),
+            (Pace::PairsAhead, _) => {
+                segments::<S, 1, 4, LARGE_PAIR_BITS, true, 2, true>(job, usize::MAX, scratch, parse)
+            }
         }
     }
 }
@@ -148,7 +150,7 @@ pub trait Lanes: Scan {
     ///
     /// # Safety
     /// As there.
-    unsafe fn parse<const STRIDE: usize, const REPEATS: usize, const WAYS: usize, const AHEAD: bool>(
+    unsafe fn parse<const STRIDE: usize, const BOTH: bool, const WAYS: usize, const AHEAD: bool>(
         segment: &mut Segment<'_, '_>,
         repeats: [usize; 2],
         out: &mut Output<'_>,
@@ -163,7 +165,7 @@ unsafe fn segments<
     const STRIDE: usize,
     const KEY: usize,
     const BITS: u32,
-    const REPEATS: usize,
+    const BOTH: bool,
     const WAYS: usize,
     const AHEAD: bool,
 >(
@@ -197,11 +199,11 @@ unsafe fn segments<
             if STRIDE == 1 && WAYS == 1 && !AHEAD && BITS == LARGE_BITS && has_zeros(rest, many) {
                 if S::segment::<2, KEY, BITS, 1>(&mut candidates, src, start, count) > 0 {
                     let mut segment = Segment { candidates: &candidates, notes, src, start };
-                    repeats = S::parse::<2, REPEATS, 1, false>(&mut segment, repeats, &mut out);
+                    repeats = S::parse::<2, BOTH, 1, false>(&mut segment, repeats, &mut out);
                 }
             } else if S::segment::<STRIDE, KEY, BITS, WAYS>(&mut candidates, src, start, count) > 0 {
                 let mut segment = Segment { candidates: &candidates, notes, src, start };
-                repeats = S::parse::<STRIDE, REPEATS, WAYS, AHEAD>(&mut segment, repeats, &mut out);
+                repeats = S::parse::<STRIDE, BOTH, WAYS, AHEAD>(&mut segment, repeats, &mut out);
             }
         }
     }
@@ -254,7 +256,7 @@ impl Segment<'_, '_> {
     /// Invariant I; the candidates are those of this segment, scanned with this `STRIDE` and these `WAYS`; `repeats` lead back inside
     /// the source from any position of the segment but the first of the source.
     #[inline(always)]
-    pub unsafe fn parse<S: Isa, const STRIDE: usize, const REPEATS: usize, const WAYS: usize, const AHEAD: bool>(
+    pub unsafe fn parse<S: Isa, const STRIDE: usize, const BOTH: bool, const WAYS: usize, const AHEAD: bool>(
         &mut self,
         repeats: [usize; 2],
         out: &mut Output<'_>,
@@ -277,13 +279,13 @@ impl Segment<'_, '_> {
         unsafe {
             while lanes.iter().all(|lane| lane.at < lane.end) {
                 for lane in &mut lanes {
-                    self.step::<S, STRIDE, REPEATS, WAYS, AHEAD>(rest, lane);
+                    self.step::<S, STRIDE, BOTH, WAYS, AHEAD>(rest, lane);
                 }
             }
             while lanes.iter().any(|lane| lane.at < lane.end) {
                 for lane in &mut lanes {
                     if lane.at < lane.end {
-                        self.step::<S, STRIDE, REPEATS, WAYS, AHEAD>(rest, lane);
+                        self.step::<S, STRIDE, BOTH, WAYS, AHEAD>(rest, lane);
                     }
                 }
             }
@@ -376,7 +378,7 @@ impl Segment<'_, '_> {
     /// # Safety
     /// Invariant I; `lane.at < lane.end`, and LANE_ROOM bytes of `rest` follow `lane.end`.
     #[inline(always)]
-    unsafe fn step<S: Isa, const STRIDE: usize, const REPEATS: usize, const WAYS: usize, const AHEAD: bool>(
+    unsafe fn step<S: Isa, const STRIDE: usize, const BOTH: bool, const WAYS: usize, const AHEAD: bool>(
         &mut self,
         rest: &[u8],
         lane: &mut Lane,
@@ -402,23 +404,14 @@ impl Segment<'_, '_> {
                 distance = select_unpredictable(take, other, distance);
                 len = select_unpredictable(take, later, len);
             }
-            if REPEATS == 0 {
-                let repeated = S::common32(here, here.sub(r0));
-                let take = repeated >= len;
-                distance = select_unpredictable(take, r0, distance);
-                len = select_unpredictable(take, repeated, len);
-            } else {
+            if BOTH {
                 let here = rest.as_ptr().add(lane.at);
-                let mut equal = S::equal32(here, here.sub(r0));
-                let (mut skip, mut repeat) = (four_in_a_row(equal), r0);
-                if REPEATS == 2 {
-                    let others = S::equal32(here, here.sub(r1));
-                    let other = four_in_a_row(others);
-                    let take = other < skip;
-                    equal = select_unpredictable(take, others, equal);
-                    repeat = select_unpredictable(take, r1, repeat);
-                    skip = skip.min(other);
-                }
+                let (equal, others) = (S::equal32(here, here.sub(r0)), S::equal32(here, here.sub(r1)));
+                let (skip, other) = (four_in_a_row(equal), four_in_a_row(others));
+                let take = other < skip;
+                let equal = select_unpredictable(take, others, equal);
+                let repeat = select_unpredictable(take, r1, r0);
+                let skip = skip.min(other);
                 let repeated = (!(u64::from(equal) >> skip)).trailing_zeros() as usize;
                 let early = lane.at + skip as usize;
                 // A byte earlier saves about a literal, and one that is not earlier saves the distance.
@@ -427,12 +420,21 @@ impl Segment<'_, '_> {
                 at = select_unpredictable(take, early | open, at);
                 distance = select_unpredictable(take, repeat, distance);
                 len = select_unpredictable(take, repeated, len);
+            } else {
+                let repeated = S::common32(here, here.sub(r0));
+                let take = repeated >= len;
+                distance = select_unpredictable(take, r0, distance);
+                len = select_unpredictable(take, repeated, len);
             }
             let found = len >= MIN_MATCH;
             *self.notes.get_unchecked_mut(lane.note) = note(at, len, distance);
             lane.note += usize::from(found);
-            lane.repeats =
-                [select_unpredictable(found, distance, r0), select_unpredictable(found & (distance != r0), r0, r1)];
+            lane.repeats = if BOTH {
+                [select_unpredictable(found, distance, r0), select_unpredictable(found & (distance != r0), r0, r1)]
+            } else {
+                // A guess where nothing was found, which is seldom.
+                [distance, r1]
+            };
             lane.at = at % OPEN + select_unpredictable(found, len, 1);
         }
     }

@@ -7,6 +7,7 @@ use super::dict::Dict;
 use super::encode_dict::{EncodeDict, Tables};
 use super::{DEFAULT_LEVEL, Format, MAX_LEVEL, MIN_LEVEL};
 use crate::base::format::zstd::{BLOCK_COMPRESSED, BLOCK_RAW, BLOCK_RLE, FIRST_REPEATS, MAGIC, MODE_FSE, MODE_REPEAT};
+use crate::base::page::PAGE_SIZE;
 use crate::base::{Backend, Error};
 use crate::dispatch::Table;
 use crate::kernel::arena::Arena;
@@ -102,8 +103,8 @@ const fn level_of(level: i32) -> Level {
     };
     let (lanes, line) = match level {
         ..=-5 => (Some(Pace::SecondPlain), Line::Fast { key: 6, step: 3 }),
-        -4 | -3 => (Some(Pace::SecondPlain), Line::Fast { key: 6, step: 2 }),
-        -2 => (Some(Pace::SecondPlain), Line::Fast { key: 6, step: 1 }),
+        -4 => (Some(Pace::SecondPlain), Line::Fast { key: 6, step: 3 }),
+        -3 | -2 => (Some(Pace::SecondPlain), Line::Fast { key: 6, step: 2 }),
         -1 => (Some(Pace::Second), Line::Fast { key: 6, step: 1 }),
         0 | 1 => (Some(Pace::Every), Line::Fast { key: 5, step: 1 }),
         2 => (Some(Pace::EveryAhead), Line::Fast { key: 5, step: 1 }),
@@ -292,6 +293,12 @@ pub fn compress(
     if matches!(finder, Finder::Lanes(Pace::Every)) && src.len() >= lanes::LONG {
         // 2 % of the time for 0.7 % of the size.
         level.all_repeats = false;
+    }
+    if number < 0 {
+        // What it is for a page.
+        level.effort.worth *= (src.len() / PAGE_SIZE).clamp(1, BLOCK / PAGE_SIZE);
+    } else if src.len() >= lanes::LONG {
+        level.effort.worth = 0;
     }
     let mut state = State::new(scratch, finder, dict, src.len());
     let mut start = 0;

@@ -453,7 +453,6 @@ mod tests {
         let mut scratch = vec![u64::MAX; lanes::words(LONG, MatchPace::Pairs).max(optimal::words(LONG, 8))];
         let paces = [
             MatchPace::SecondPlain,
-            MatchPace::SecondLast,
             MatchPace::Second,
             MatchPace::Every,
             MatchPace::EveryAhead,

@@ -341,7 +341,7 @@ macro_rules! instantiate_zstd_lanes {
         #[inline(never)]
         unsafe fn parse_match_lanes<
             const STRIDE: usize,
-            const REPEATS: usize,
+            const BOTH: bool,
             const WAYS: usize,
             const AHEAD: bool,
         >(
@@ -350,17 +350,17 @@ macro_rules! instantiate_zstd_lanes {
             out: &mut crate::kernel::zstd_match::Output<'_>,
         ) -> [usize; 2] {
             // SAFETY: this shell enables the features of the instruction set (I); the rest is the caller's.
-            unsafe { segment.parse::<$isa, STRIDE, REPEATS, WAYS, AHEAD>(repeats, out) }
+            unsafe { segment.parse::<$isa, STRIDE, BOTH, WAYS, AHEAD>(repeats, out) }
         }
         impl crate::kernel::zstd_match::lanes::Lanes for $isa {
             #[inline(always)]
-            unsafe fn parse<const STRIDE: usize, const REPEATS: usize, const WAYS: usize, const AHEAD: bool>(
+            unsafe fn parse<const STRIDE: usize, const BOTH: bool, const WAYS: usize, const AHEAD: bool>(
                 segment: &mut crate::kernel::zstd_match::lanes::Segment<'_, '_>,
                 repeats: [usize; 2],
                 out: &mut crate::kernel::zstd_match::Output<'_>,
             ) -> [usize; 2] {
                 // SAFETY: the contract is the same.
-                unsafe { parse_match_lanes::<STRIDE, REPEATS, WAYS, AHEAD>(segment, repeats, out) }
+                unsafe { parse_match_lanes::<STRIDE, BOTH, WAYS, AHEAD>(segment, repeats, out) }
             }
         }
         /// The finder in lanes.

@@ -9,8 +9,8 @@ use crate::base::format::zstd::{LITERALS_COMPRESSED, LITERALS_RAW, LITERALS_RLE,
 /// How hard to try.
 #[derive(Clone, Copy)]
 pub struct Effort {
-    /// Fewest literals that are coded.
-    pub coded: usize,
+    /// [`worth`] from which on literals are coded.
+    pub worth: usize,
     /// [`tree::describe`]'s margin.
     pub weights_margin: u32,
     /// Fewest literals that are written as four streams.
@@ -41,10 +41,13 @@ pub fn write(
     dst: &mut [u8],
 ) -> Section {
     let n = literals.len();
-    if n < effort.coded || n < TREE_LITERALS && (prior.is_none() || n < 2) {
+    if n < TREE_LITERALS && (prior.is_none() || n < 2) {
         return plain(literals, dst);
     }
     let moment = Moment::now();
+    if effort.worth > 0 && (n * DIVERSE < effort.worth || worth(literals) < effort.worth) {
+        return plain(literals, dst);
+    }
     let mut counts = [0u32; 256];
     histogram(literals, &mut counts);
     let top = counts.iter().copied().max().unwrap_or(0) as usize;
@@ -105,6 +108,21 @@ pub fn write(
     let fields = u64::from(kind) | format << 2 | (n as u64) << 4 | (len as u64) << (4 + size_bits);
     put(dst, 0, &fields.to_le_bytes()[..header]);
     Section { len: header + len, new_tree: kind == LITERALS_COMPRESSED }
+}
+
+/// Literals that [`worth`] looks at, and how many different ones among these make coding not worth while.
+const SAMPLE: usize = 64;
+const DIVERSE: usize = 56;
+
+/// What coding literals saves, in a unit of its own: it grows with their number, and with how often they repeat in a sample.
+#[inline(always)]
+fn worth(literals: &[u8]) -> usize {
+    let mut seen = [0u8; 256];
+    for &literal in literals.iter().step_by((literals.len() / SAMPLE).max(1)).take(SAMPLE) {
+        seen[usize::from(literal)] = 1;
+    }
+    let different = usize::from(seen.iter().sum::<u8>());
+    literals.len() * DIVERSE.saturating_sub(different)
 }
 
 /// Bytes of the header of coded literals. One stream has the first form alone, so `four_streams` is at most 1024.

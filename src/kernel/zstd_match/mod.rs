@@ -251,9 +251,18 @@ fn distance_of(at: usize, entry: u16) -> usize {
 #[inline(always)]
 unsafe fn far<S: Isa>(a: *const u8, b: *const u8, max: usize) -> usize {
     let mut len = 0;
-    // SAFETY: the caller's contract; 32 bytes are compared only where as many are left (S).
+    // SAFETY: the caller's contract; 32 or 64 bytes are compared only where as many are left (S).
     unsafe {
-        while max - len >= 32 {
+        while max - len >= 64 {
+            let (a, b) = (a.add(len), b.add(len));
+            let equal = u64::from(S::equal32(a, b)) | u64::from(S::equal32(a.add(32), b.add(32))) << 32;
+            let more = (!equal).trailing_zeros() as usize;
+            len += more;
+            if more < 64 {
+                return len;
+            }
+        }
+        if max - len >= 32 {
             let more = S::common32(a.add(len), b.add(len));
             len += more;
             if more < 32 {

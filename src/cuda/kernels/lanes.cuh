@@ -124,13 +124,13 @@ template <u32 MATCH_END> DEVICE void extend(const u32 *words, bool may_go_on, u3
         const u32 whose = __ffs(static_cast<int>(open)) - 1;
         const u32 back = __shfl_sync(ALL, distance, whose);
         u32 reached = __shfl_sync(ALL, end, whose);
-        if (reached <= covered) continue;
+        if (uniform(reached <= covered)) continue;
         for (;;) {
             const u32 mine = reached + 4 * lane;
             u32 differing = 1;
             if (mine < MATCH_END) differing = load32(words, mine) ^ load32(words, mine - back);
             const u32 ends = __ballot_sync(ALL, differing != 0);
-            if (ends != 0) {
+            if (uniform(ends != 0)) {
                 const u32 last = __ffs(static_cast<int>(ends)) - 1;
                 reached += 4 * last + __shfl_sync(ALL, (__ffs(static_cast<int>(differing)) - 1) / 8, last);
                 break;

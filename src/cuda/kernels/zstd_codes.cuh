@@ -98,7 +98,9 @@ DEVICE void clear(Scratch &scratch) {
 #pragma unroll
     for (u32 i = 0; i < EACH; i++) scratch.parts.symbols[LANES * i + lane] = 0;
 #pragma unroll 1
-    for (u32 i = lane; i < ALL_CODES; i += LANES) scratch.parts.entries[i] = 0;
+    for (u32 i = 0; i < ALL_CODES; i += LANES) {
+        if (i + lane < ALL_CODES) scratch.parts.entries[i + lane] = 0;
+    }
 #pragma unroll
     for (u32 i = 0; i < KINDS * DESCRIPTION / LANES; i++) (&scratch.parts.descriptions[0][0])[LANES * i + lane] = 0;
 }
@@ -140,7 +142,9 @@ DEVICE u32 last_of(u32 lanes, u32 value, u32 otherwise) {
 // Turns sequences into codes and extra bits, and counts codes and literals, in memory that is complete since the last barrier.
 DEVICE void make_codes(Scratch &scratch, Block &block) {
     const u32 lane = lane_id(), below = bits_below(lane);
-    for (u32 i = lane; i < block.literals; i += LANES) atomicAdd(&scratch.parts.symbols[scratch.parts.literals[i]], 1);
+    for (u32 i = 0; uniform(i < block.literals); i += LANES) {
+        if (i + lane < block.literals) atomicAdd(&scratch.parts.symbols[scratch.parts.literals[i + lane]], 1);
+    }
     // Where the match before ends, and the repeated offsets, before each 32 sequences.
     u32 anchor = 0, first = 1, second = 4, third = 8;
     for (u32 base = 0; uniform(base < block.sequences); base += LANES) {

@@ -58,9 +58,9 @@ DEVICE void put_tree(Scratch &scratch, u32 at, const Literals &literals, const T
     if (uniform(literals.direct)) {
         if (lane == 0) put_word(scratch.object, 8 * at, 127 + count);
 #pragma unroll 1
-        for (u32 i = lane; i < (count + 1) / 2; i += LANES) {
-            const u32 second = 2 * i + 1 < count ? weights[2 * i + 1] : 0;
-            put_word(scratch.object, 8 * (at + 1 + i), static_cast<u32>(weights[2 * i]) << 4 | second);
+        for (u32 first = 0; uniform(2 * first < count); first += LANES) {
+            const u32 i = first + lane, second = 2 * i + 1 < count ? weights[2 * i + 1] : 0;
+            if (2 * i < count) put_word(scratch.object, 8 * (at + 1 + i), static_cast<u32>(weights[2 * i]) << 4 | second);
         }
         return;
     }
@@ -72,8 +72,9 @@ DEVICE void put_tree(Scratch &scratch, u32 at, const Literals &literals, const T
     u64 all = 0;
     u32 bits = 0;
 #pragma unroll 1
-    for (u32 back = WEIGHTS_EACH * lane + 3; back < WEIGHTS_EACH * (lane + 1) + 3 && back <= count; back++) {
-        const u32 mark = scratch.chains.weight_marks[count - back], log = log_of(mark);
+    for (u32 k = 0; k < WEIGHTS_EACH; k++) {
+        const u32 back = WEIGHTS_EACH * lane + k + 3;
+        const u32 mark = back <= count ? scratch.chains.weight_marks[count - back] : 1, log = log_of(mark);
         all |= static_cast<u64>(mark ^ 1u << log) << bits;
         bits += log;
     }
@@ -84,28 +85,45 @@ DEVICE void put_tree(Scratch &scratch, u32 at, const Literals &literals, const T
     if (lane == 0) put_word(scratch.object, bit, odd | even << LOG | 1u << 2 * LOG);
 }
 
-// Writes the codes of literals `from` to `to`, the last one first, from byte `at` on; returns where the stream ends.
-DEVICE u32 put_stream(Scratch &scratch, u32 at, u32 from, u32 to) {
+// Writes the codes of `count` literals from byte `at` on, as one stream or as four behind the lengths of three; returns where
+// the last one ends. A stream has its last literal first.
+DEVICE u32 put_streams(Scratch &scratch, u32 at, u32 count, bool four) {
     // Codes of a word, of which a lane has two: shifts of words are quick.
     constexpr u32 CODES = 3;
     static_assert(CODES * LIMIT <= 32, "a word");
-    u32 bit = 8 * at;
+    const u32 lane = lane_id(), part = four ? (count + 3) / 4 : count;
+    u32 jump = at;
+    at += four ? JUMP_TABLE : 0;
+    // The stream ends before literal `end`; what is left of it begins at `from`, and its next bit is number `bit`.
+    u32 from = 0, end = part, left = part, bit = 8 * at;
 #pragma unroll 1
-    for (u32 done = 0; uniform(done < to - from); done += 2 * CODES * LANES) {
+    while (uniform(from < count)) {
         u32 word[2] = {}, bits[2] = {};
 #pragma unroll
         for (u32 k = 0; k < 2 * CODES; k++) {
-            const u32 back = done + 2 * CODES * lane_id() + k;
-            const u32 code = back < to - from ? scratch.parts.symbols[scratch.parts.literals[to - 1 - back]] : 0;
+            const u32 back = 2 * CODES * lane + k;
+            const u32 code = back < left ? scratch.parts.symbols[scratch.parts.literals[from + left - 1 - back]] : 0;
             word[k / CODES] |= code >> 4 << bits[k / CODES];
             bits[k / CODES] += code & 15;
         }
         const u32 before = sum_before(bits[0] + bits[1]);
         put_bits(scratch.object, bit + before, word[0] | static_cast<u64>(word[1]) << bits[0]);
         bit += __shfl_sync(ALL, before + bits[0] + bits[1], LANES - 1);
+        left -= min(left, 2 * CODES * LANES);
+        if (uniform(left == 0)) {
+            const u32 next = bit / 8 + 1;
+            if (lane == 0) put_word(scratch.object, bit, 1);
+            // The last one's length is not written.
+            if (lane == 0 && end < count) put_word(scratch.object, 8 * jump, next - at);
+            jump += 2;
+            at = next;
+            bit = 8 * at;
+            from = end;
+            end = min(end + part, count);
+            left = end - from;
+        }
     }
-    if (lane_id() == 0) put_word(scratch.object, bit, 1);
-    return bit / 8 + 1;
+    return at;
 }
 
 // Writes the literals section from byte `at` on; returns where it ends.
@@ -116,23 +134,17 @@ DEVICE u32 put_literals(Scratch &scratch, u32 at, u32 count, const Literals &lit
         // The header of one byte has one bit for its format.
         if (lane == 0) put_word(scratch.object, 8 * start, literals.header == 1 ? count << 3 : 1 << 2 | count << 4);
 #pragma unroll 1
-        for (u32 i = lane; i < count / 4; i += LANES)
-            put_word(scratch.object, 8 * (at + 4 * i), scratch.parts.literal_words[i]);
+        for (u32 first = 0; uniform(first < count / 4); first += LANES) {
+            const u32 i = first + lane;
+            if (i < count / 4) put_word(scratch.object, 8 * (at + 4 * i), scratch.parts.literal_words[i]);
+        }
         const u32 last = count / 4 * 4 + lane;
         if (last < count) put_word(scratch.object, 8 * (at + last), scratch.parts.literals[last]);
         return at + count;
     }
     put_tree(scratch, at, literals, tree, mine);
     at += literals.described;
-    const u32 jump = at, part = literals.four ? (count + 3) / 4 : count;
-    at += literals.four ? JUMP_TABLE : 0;
-#pragma unroll 1
-    for (u32 from = 0; uniform(from < count); from += part) {
-        const u32 end = put_stream(scratch, at, from, min(from + part, count));
-        // The last one's length is not written.
-        if (lane == 0 && from + part < count) put_word(scratch.object, 8 * (jump + from / part * 2), end - at);
-        at = end;
-    }
+    at = put_streams(scratch, at, count, literals.four);
     const u64 length = at - start - literals.header;
     const u64 fields = literals.header == 3 ? (literals.four ? 1 << 2 : 0) | length << 14 : 2 << 2 | length << 18;
     if (lane == 0) put_bits(scratch.object, 8 * start, fields | LITERALS_CODED | count << 4);

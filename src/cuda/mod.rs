@@ -31,6 +31,8 @@ pub enum Work {
     },
     /// LZ4 blocks.
     Lz4,
+    /// Zstandard frames.
+    Zstd,
 }
 
 /// Opens device number `device` of the driver for batches of up to `batch_pages` pages. Allocates all that batches need.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::hostile::{damaged, lz4_at_the_end, made_pages, noise, tzp_of_parts, zstd_pages};
+use common::hostile::{damaged, lz4_at_the_end, made_pages, noise, page_of_parts, tzp_of_parts, zstd_pages};
 use common::simt::{Build, Kernel, Shim};
 use common::{Random, corpus, cpu, reference};
 use corpus::PAGE;
@@ -96,7 +96,8 @@ fn lz4_objects_are_valid_and_as_small_as_those_of_the_cpu() {
 fn zstd_objects_are_valid_and_as_small_as_those_of_the_cpu() {
     let Some(mut device) = device(Work::Zstd) else { return };
     let mut pages = pages();
-    let made = zstd_pages();
+    let (mut made, mut random) = (zstd_pages(), Random::new(13));
+    made.extend((0..20_000).map(|_| page_of_parts(&mut random)));
     pages.splice(0..0, made.iter().cloned());
     let objects = compress(&mut *device, &pages);
     assert!(compress(&mut *device, &pages) == objects, "another run, other bytes");

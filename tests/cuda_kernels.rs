@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use common::hostile::{damaged, lz4_at_the_end, made_pages, noise, tzp_of_parts, zstd_pages};
+use common::hostile::{damaged, lz4_at_the_end, made_pages, noise, page_of_parts, tzp_of_parts, zstd_pages};
 use common::simt::{Build, Kernel, Restored, Shim, build};
 use common::{Random, corpus, cpu, reference};
 use corpus::PAGE;
@@ -143,8 +143,11 @@ fn zstd_objects_are_valid_and_as_small_as_those_of_the_cpu() {
 struct Forms {
     /// Literals: raw, with a tree; streams; whether the sizes have 14 bits; weights in 4 bits each or by states.
     literals: BTreeSet<(u8, u8, bool, bool)>,
-    /// Bytes of the number of sequences.
-    numbers: BTreeSet<usize>,
+    /// How many literals there were without a tree, and with one.
+    plain: BTreeSet<usize>,
+    coded: BTreeSet<usize>,
+    /// How many sequences.
+    sequences: BTreeSet<usize>,
     /// Kind and mode of the tables: predefined, RLE, described.
     modes: BTreeSet<(u8, u8)>,
 }
@@ -158,26 +161,27 @@ impl Forms {
         let section = &object[7..];
         let head = u64::from_le_bytes(core::array::from_fn(|i| section.get(i).copied().unwrap_or(0)));
         let (kind, format) = (head as u8 & 3, head as u8 >> 2 & 3);
-        let len = match (kind, format) {
-            (0, 0 | 2) => 1 + (head as usize >> 3 & 31),
-            (0, 1) => 2 + (head as usize >> 4 & 0xFFF),
-            (2, 0 | 1) => 3 + (head >> 14 & 0x3FF) as usize,
-            (2, 2) => 4 + (head >> 18 & 0x3FFF) as usize,
+        let field = |at: u32, bits: u32| (head >> at) as usize & ((1 << bits) - 1);
+        let (literals, len) = match (kind, format) {
+            (0, 0 | 2) => (field(3, 5), 1 + field(3, 5)),
+            (0, 1) => (field(4, 12), 2 + field(4, 12)),
+            (2, 0 | 1) => (field(4, 10), 3 + field(14, 10)),
+            (2, 2) => (field(4, 14), 4 + field(18, 14)),
             _ => panic!("literals {kind}, {format}"),
         };
         let coded = kind == 2;
+        if coded { &mut self.coded } else { &mut self.plain }.insert(literals);
         let by_states = coded && section[3 + usize::from(format == 2)] < 128;
         let streams = if coded { 1 + 3 * u8::from(format != 0) } else { 0 };
         self.literals.insert((kind, streams, coded && format == 2, by_states));
         let sequences = &section[len..];
-        let number = match sequences[0] {
-            0 => 0,
-            1..=127 => 1,
-            _ => 2,
+        let (number, modes) = match sequences[0] {
+            0 => (0, None),
+            n @ 1..=127 => (usize::from(n), Some(sequences[1])),
+            n => (usize::from(n - 128) << 8 | usize::from(sequences[1]), Some(sequences[2])),
         };
-        self.numbers.insert(number);
-        if number > 0 {
-            let modes = sequences[number];
+        self.sequences.insert(number);
+        if let Some(modes) = modes {
             (0..3).for_each(|kind| _ = self.modes.insert((kind, modes >> (6 - 2 * kind) & 3)));
         }
     }
@@ -187,7 +191,9 @@ impl Forms {
 fn zstd_objects_of_every_form_are_valid() {
     for (how, step) in STEPS {
         let Some(mut shim) = Shim::start(how) else { continue };
-        let pages: Vec<Vec<u8>> = zstd_pages().into_iter().step_by(step.div_ceil(8)).collect();
+        let mut pages: Vec<Vec<u8>> = zstd_pages().into_iter().step_by(step.div_ceil(8)).collect();
+        let mut random = Random::new(step as u64);
+        pages.extend((0..3000 / step).map(|_| page_of_parts(&mut random)));
         let objects = compress(&mut shim, Kernel::Zstd, 1, &pages);
         let (mut cpu, mut libzstd) = (cpu(PageAlgorithm::Zstd, 1), reference::Zstd::new(1, true));
         let mut forms = Forms::default();
@@ -202,7 +208,12 @@ fn zstd_objects_of_every_form_are_valid() {
             let coded = [(1, false), (4, false), (4, true)].map(|(n, wide)| [(2, n, wide, false), (2, n, wide, true)]);
             let literals = coded.into_iter().flatten().chain([(0, 0, false, false)]);
             assert_eq!(forms.literals, literals.collect());
-            assert_eq!(forms.numbers, (0..3).collect());
+            let seen = |set: &BTreeSet<usize>, wanted: &[usize]| wanted.iter().all(|number| set.contains(number));
+            assert!(seen(&forms.plain, &[2, 31, 32, 319, 1023, 1024, 2047, 2048]), "{:?}", forms.plain);
+            assert!(seen(&forms.coded, &[320, 511, 512, 1023, 1024, 2047, 2048]), "{:?}", forms.coded);
+            assert!(forms.coded.first() == Some(&320) && forms.coded.last() > Some(&4000), "{:?}", forms.coded);
+            assert!(seen(&forms.sequences, &[0, 1, 31, 32, 33, 127, 128, 255, 256]), "{:?}", forms.sequences);
+            assert!(forms.sequences.last() > Some(&500), "{:?}", forms.sequences);
             let modes = (0..3).flat_map(|kind| (0..3).map(move |mode| (kind, mode)));
             assert_eq!(forms.modes, modes.collect());
         }

@@ -49,10 +49,11 @@ pub fn zstd_pages() -> Vec<Vec<u8>> {
         page[..count].iter_mut().for_each(|byte| *byte = value(&mut random) as u8);
         pages.push(page);
     };
-    for limit in [1, 31, 128, 320, 512, 1023, 2047, 4094] {
-        for count in limit - 1..=limit + 2 {
-            for alphabet in [24, 64, 256] {
-                literals(count.min(PAGE), &mut |random| 255 - random.below(alphabet));
+    for limit in [2, 32, 128, 320, 512, 1024, 2048, 4095] {
+        // The first zero is one, too.
+        for count in limit - 2..=limit {
+            for alphabet in [24, 64, 90, 110, 256] {
+                literals(count, &mut |random| 255 - random.below(alphabet));
             }
         }
     }
@@ -85,6 +86,23 @@ pub fn zstd_pages() -> Vec<Vec<u8>> {
             pages.push(page);
         }
     }
+    // So many matches, each of six bytes behind one, and that of the zeros; some of them may not be found.
+    let known: Vec<[u8; 6]> =
+        (0..60).map(|_| random.next().to_le_bytes()[..6].try_into().expect("six bytes")).collect();
+    let near = [2, 32, 64, 128, 256, 480].into_iter().flat_map(|limit| limit - 2..=limit + limit / 12);
+    for matches in near.flat_map(|matches| [matches; 3]) {
+        let mut page = known.concat();
+        for _ in 0..matches {
+            page.push(random.next() as u8);
+            page.extend(known[random.below(known.len())]);
+        }
+        page.resize(PAGE, 0);
+        pages.push(page);
+    }
+    // All matches alike.
+    for period in [9, 16, 64] {
+        pages.push((0..PAGE).map(|i| if i % period == 0 { i / period } else { 7 * (i % period) } as u8).collect());
+    }
     // Matches of all lengths, from one place in turn with another.
     for most in [8, 40, 140, 300, 1100, 2060] {
         let mut page: Vec<u8> = (0..most).map(|_| random.next() as u8).collect();
@@ -97,6 +115,32 @@ pub fn zstd_pages() -> Vec<Vec<u8>> {
         pages.push(page);
     }
     pages
+}
+
+/// A page of runs, of values of some alphabet, of copies from near and far, long and short, and of pointers.
+pub fn page_of_parts(random: &mut Random) -> Vec<u8> {
+    let (mut page, alphabet) = (Vec::new(), 1 + random.below(256));
+    while page.len() < PAGE {
+        let count = 1 + random.below(60);
+        match random.below(6) {
+            0 => page.resize(page.len() + count, random.next() as u8),
+            1 => (0..5 * count).for_each(|_| page.push(random.below(alphabet).min(random.below(alphabet)) as u8)),
+            2 | 3 if !page.is_empty() => {
+                let (back, most) = (1 + random.below(page.len()), [8, 20, 200, 3000][random.below(4)]);
+                (0..3 + random.below(most)).for_each(|_| page.push(page[page.len() - back]));
+            }
+            4 if page.len() >= 16 => {
+                for _ in 0..count {
+                    let back = 1 + random.below(16);
+                    (0..3 + random.below(4)).for_each(|_| page.push(page[page.len() - back]));
+                    page.push(random.below(alphabet) as u8);
+                }
+            }
+            _ => (0..count / 2).for_each(|_| page.extend((random.next() & 0xFFF | 0x7F00_0000_1000).to_le_bytes())),
+        }
+    }
+    page.truncate(PAGE);
+    page
 }
 
 /// An object with a mistake in it, perhaps.

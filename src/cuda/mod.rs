@@ -11,6 +11,8 @@ mod device;
 mod driver;
 mod image;
 mod owned;
+#[cfg(test)]
+mod presets_tests;
 
 use crate::base::Error;
 use crate::base::device::{Device, Fault};

@@ -1,20 +1,24 @@
 // Tables of finite state entropy (RFC 8878, section 4.1), by a warp, and the chains of states.
 //
-// A table is the predefined one, the page's own of 64 cells, or none where there is one code only. It is made two codes a
-// lane: shares are rounded, and what is left over or missing falls to the code of most cells; a description is what each code
-// adds to it. Of the cells, cell p is that of share 3 p: shares are spread in steps of 43, and 3 * 43 is 1 more than 2 * 64.
+// A table is the predefined one, a preset, the page's own of 64 cells, or none where there is one code only. It is made two
+// codes a lane: shares are rounded, and what is left over or missing falls to the code of most cells; a description is what
+// each code adds to it. Of the cells, cell p is that of share 3 p: shares are spread in steps of 43, and 3 * 43 is 1 more than
+// 2 * 64.
 //
 // Source: the format's, and our own encoder's (src/kernel/zstd_encode/fse.rs).
 
 #ifndef TZRAM_ZSTD_FSE_CUH
 #define TZRAM_ZSTD_FSE_CUH
 
+#include "zstd_presets.cuh"
 #include "zstd_scratch.cuh"
 
 namespace zstd {
 
 // Accuracy of a table of the page's own, and least accuracy of a description.
 constexpr u32 LOG = 6, MIN_LOG = 5;
+// Bytes by which a table of the page's own has to be shorter than a ready-made one, which readers need not build.
+constexpr u32 MARGIN = 4, WEIGHTS_MARGIN = 8;
 constexpr u32 MODE_PREDEFINED = 0, MODE_RLE = 1, MODE_FSE = 2;
 
 // Predefined distributions (section 3.1.1.3.2.2); -1 is a probability below one.
@@ -164,6 +168,33 @@ DEVICE void spread(const u32 (&cells)[2], const u32 (&before)[2], u8 *states) {
     }
 }
 
+// Finds the preset that is shortest for the counts of a lane's two codes, and returns what it costs with its description; ALL
+// if it lacks a code that occurs. Leaves the cells of the lane's codes. Each lane adds up half of the codes of one preset.
+DEVICE u32 cheapest_preset(u32 kind, const u32 (&count)[2], u32 (&cells)[2]) {
+    // More than a code that is there may cost.
+    constexpr u32 MISSING = 64 << 8;
+    const u32 lane = lane_id(), half = lane / PRESETS, before = codes_before(kind);
+    static_assert(LANES == 2 * PRESETS, "two halves");
+    u32 cost = 0;
+#pragma unroll 1
+    for (u32 i = 0; uniform(2 * i < codes_of(kind)); i++) {
+        const u32 even = __shfl_sync(ALL, count[0], static_cast<int>(i));
+        const u32 odd = __shfl_sync(ALL, count[1], static_cast<int>(i));
+        // Behind the last code of a kind nothing occurs.
+        const u32 have = PRESET_CELLS[min(before + 2 * i + half, ALL_CODES - 1)][lane % PRESETS];
+        cost += (half == 0 ? even : odd) * (have != 0 ? LOG * 256 - log2_of(have) : MISSING);
+    }
+    cost += __shfl_xor_sync(ALL, cost, static_cast<int>(PRESETS)) + (PRESET_BYTES[kind][lane % PRESETS] << 11);
+    const u32 best = ~max_of_all(~(cost << 4 | lane % PRESETS));
+    bool lacks = false;
+#pragma unroll
+    for (u32 i = 0; i < 2; i++) {
+        cells[i] = 2 * lane + i < codes_of(kind) ? PRESET_CELLS[before + 2 * lane + i][best % PRESETS] : 0;
+        lacks |= count[i] != 0 && cells[i] == 0;
+    }
+    return uniform(lacks) ? ALL : best >> 4;
+}
+
 // Makes the shortest table of a kind for the counts in `scratch`, `total` in all, complete before the last barrier. It is
 // complete after the next one. Weights of one value have no table: then `described` is 0.
 DEVICE void make_table(Scratch &scratch, u32 kind, u32 total, Table &mine) {
@@ -192,14 +223,28 @@ DEVICE void make_table(Scratch &scratch, u32 kind, u32 total, Table &mine) {
             if (lane == code / 2) entries[code] = 0;
         }
     } else {
+        u32 preset[2], bits, at = 0, length = 0, cost = 0;
+        u64 described = 0;
+        const u32 preset_cost = cheapest_preset(kind, count, preset);
         normalise(count, total, cells);
-        before[0] = sum_before(cells[0] + cells[1]);
-        before[1] = before[0] + cells[0];
-        u32 bits;
-        const u64 described = describe(cells, before, bits);
-        const u32 at = 4 + sum_before(bits), length = (__shfl_sync(ALL, at + bits, LANES - 1) + 7) / 8;
-        const u32 cost = sum_of_all(cost_of(count[0], cells[0], LOG) + cost_of(count[1], cells[1], LOG));
-        if (uniform(cost + (length << 11) < cheapest)) {
+        // First the page's own, then the one that is taken.
+#pragma unroll 1
+        for (u32 turn = 0; turn < 2; turn++) {
+            before[0] = sum_before(cells[0] + cells[1]);
+            before[1] = before[0] + cells[0];
+            described = describe(cells, before, bits);
+            at = 4 + sum_before(bits);
+            length = (__shfl_sync(ALL, at + bits, LANES - 1) + 7) / 8;
+            if (turn == 0) {
+                cost = sum_of_all(cost_of(count[0], cells[0], LOG) + cost_of(count[1], cells[1], LOG));
+                cost += (length + (kind == WEIGHTS ? WEIGHTS_MARGIN : MARGIN)) << 11;
+                const bool is_preset = cost >= preset_cost;
+                cost = is_preset ? preset_cost : cost;
+#pragma unroll
+                for (u32 i = 0; i < 2; i++) cells[i] = is_preset ? preset[i] : cells[i];
+            }
+        }
+        if (uniform(cost < cheapest)) {
             table = {MODE_FSE, STATES, LOG, length, 0, 0};
             put_bits(scratch.parts.descriptions[kind], at, described);
             if (lane == 0) put_word(scratch.parts.descriptions[kind], 0, LOG - MIN_LOG);

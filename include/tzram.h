@@ -159,7 +159,7 @@ enum tzram_engine {
      */
     TZRAM_ENGINE_CPU,
     /**
-     * A CUDA device: "tzp" or "lz4" at its default level, with pages of 4096 bytes and without a dictionary.
+     * A CUDA device: "tzp", or "lz4" or "zstd" at its default level, with pages of 4096 bytes and without a dictionary.
      */
     TZRAM_ENGINE_CUDA,
 };

@@ -38,7 +38,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const WORKS: [Work; 2] = [Work::Tzp { level: 2 }, Work::Lz4];
+const WORKS: [Work; 3] = [Work::Tzp { level: 2 }, Work::Lz4, Work::Zstd];
 
 /// Every kind of page: real ones, same-filled ones, one that nothing makes shorter.
 fn pages(step: usize) -> Vec<Vec<u8>> {
@@ -114,7 +114,11 @@ fn there_and_back(work: Work, pages: &[Vec<u8>], batch: usize) {
     for (page, object) in pages.iter().zip(&objects) {
         assert_eq!(&cpu.decompress_page(object).expect("an object"), page);
     }
-    let codec = if matches!(work, Work::Lz4) { 3 } else { 5 };
+    let codec = match work {
+        Work::Lz4 => 3,
+        Work::Zstd => 4,
+        Work::Tzp { .. } => 5,
+    };
     assert!(objects.iter().filter(|object| object.len() < 4096 && object[0] == codec).count() > pages.len() / 2);
     assert!(objects.iter().any(|object| object.len() == 4096), "one page is stored raw");
 

@@ -3,13 +3,16 @@
 
 mod common;
 
-use common::hostile::{damaged, lz4_at_the_end, made_pages, noise, tzp_of_parts};
-use common::{Random, corpus, cpu};
+use common::hostile::{damaged, lz4_at_the_end, made_pages, noise, page_of_parts, tzp_of_parts, zstd_pages};
+use common::simt::{Build, Kernel, Shim};
+use common::{Random, corpus, cpu, reference};
 use corpus::PAGE;
 use tzram::cuda_testing::{Device, Op, Work, open};
 use tzram::{Error, PageAlgorithm};
 
 const BATCH: usize = 1024;
+/// The tag of a Zstandard object.
+const ZSTD: u8 = 4;
 
 fn device(work: Work) -> Option<Box<dyn Device>> {
     match open(0, work, BATCH) {
@@ -87,6 +90,41 @@ fn lz4_objects_are_valid_and_as_small_as_those_of_the_cpu() {
     let ratio = size as f64 / size_cpu as f64;
     println!("lz4: {} pages, {ratio:.4} of the size on the CPU", pages.len());
     assert!(ratio <= 1.02, "{ratio}");
+}
+
+#[test]
+fn zstd_objects_are_valid_and_as_small_as_those_of_the_cpu() {
+    let Some(mut device) = device(Work::Zstd) else { return };
+    let mut pages = pages();
+    let (mut made, mut random) = (zstd_pages(), Random::new(13));
+    made.extend((0..20_000).map(|_| page_of_parts(&mut random)));
+    pages.splice(0..0, made.iter().cloned());
+    let objects = compress(&mut *device, &pages);
+    assert!(compress(&mut *device, &pages) == objects, "another run, other bytes");
+    let (mut cpu, mut libzstd) = (cpu(PageAlgorithm::Zstd, 1), reference::Zstd::new(1, true));
+    let (mut size, mut size_cpu) = (0, 0);
+    for (number, (object, page)) in objects.iter().zip(&pages).enumerate() {
+        assert!(cpu.decompress_page(object).is_ok_and(|restored| restored == *page), "page {number}");
+        if object.len() < PAGE && object[0] == ZSTD {
+            let mut restored = [0; PAGE];
+            assert_eq!(libzstd.decompress(&object[1..], &mut restored), Some(PAGE), "page {number}, libzstd");
+            assert!(restored[..] == page[..], "page {number}, libzstd");
+        }
+        if number >= made.len() + made_pages().len() {
+            size += object.len();
+            size_cpu += cpu.compress_page(page).expect("a page always fits").data.len();
+        }
+    }
+    let ratio = size as f64 / size_cpu as f64;
+    println!("zstd: {} pages, {ratio:.4} of the size on the CPU", pages.len());
+    assert!(ratio <= 1.03, "{ratio}");
+    // Not a byte depends on who executes the kernel.
+    let Some(mut shim) = Shim::start(Build::Fast) else { return };
+    for (number, (batch, objects)) in pages.chunks(100).zip(objects.chunks(100)).step_by(5).enumerate() {
+        let batch: Vec<&[u8]> = batch.iter().map(Vec::as_slice).collect();
+        let of_shim = shim.compress(Kernel::Zstd, 1, &batch).unwrap_or_else(|fault| panic!("{fault}"));
+        assert!(of_shim == objects, "batch {number}");
+    }
 }
 
 #[test]

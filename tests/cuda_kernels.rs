@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use common::hostile::{damaged, lz4_at_the_end, made_pages, noise, tzp_of_parts};
+use common::hostile::{damaged, lz4_at_the_end, made_pages, noise, page_of_parts, tzp_of_parts, zstd_pages};
 use common::simt::{Build, Kernel, Restored, Shim, build};
 use common::{Random, corpus, cpu, reference};
 use corpus::PAGE;
-use tzram::PageAlgorithm;
+use tzram::{PageAlgorithm, PageCompressor};
 
 const EBADMSG: i32 = 74;
 const LZ4: u8 = 3;
@@ -114,10 +114,127 @@ fn lz4_objects_are_valid_and_as_small_as_those_of_the_cpu() {
 }
 
 #[test]
+fn zstd_objects_are_valid_and_as_small_as_those_of_the_cpu() {
+    for (how, step) in STEPS {
+        let Some(mut shim) = Shim::start(how) else { continue };
+        let pages = pages(step);
+        let objects = compress(&mut shim, Kernel::Zstd, 1, &pages);
+        let (mut cpu, mut libzstd) = (cpu(PageAlgorithm::Zstd, 1), reference::Zstd::new(1, true));
+        let (mut size, mut size_cpu) = (0, 0);
+        for (number, (object, page)) in objects.iter().zip(&pages).enumerate() {
+            let expected = cpu.compress_page(page).expect("a page always fits").data;
+            if corpus::same_filled(page) {
+                assert_eq!(*object, expected, "page {number}");
+            }
+            assert_zstd_object(&mut cpu, &mut libzstd, object, page, &format!("page {number}"));
+            if number >= made_pages().len() {
+                size += object.len();
+                size_cpu += expected.len();
+            }
+        }
+        let ratio = size as f64 / size_cpu as f64;
+        println!("zstd: {} pages, {ratio:.4} of the size on the CPU", pages.len());
+        assert!(ratio <= 1.03 || how != Build::Fast, "{ratio}");
+    }
+}
+
+/// The forms of the sections of a block that were seen.
+#[derive(Default)]
+struct Forms {
+    /// Literals: raw, with a tree; streams; whether the sizes have 14 bits; weights in 4 bits each or by states.
+    literals: BTreeSet<(u8, u8, bool, bool)>,
+    /// How many literals there were without a tree, and with one.
+    plain: BTreeSet<usize>,
+    coded: BTreeSet<usize>,
+    /// How many sequences.
+    sequences: BTreeSet<usize>,
+    /// Kind and mode of the tables: predefined, RLE, described.
+    modes: BTreeSet<(u8, u8)>,
+}
+
+impl Forms {
+    /// Takes in an object of Zstandard's (RFC 8878, section 3.1.1.3).
+    fn see(&mut self, object: &[u8]) {
+        assert_eq!(object[1..4], [0x60, 0x00, 0x0F], "one segment of a page");
+        let block = u32::from_le_bytes([object[4], object[5], object[6], 0]);
+        assert_eq!((block & 7, block as usize >> 3), (5, object.len() - 7), "the last block, compressed");
+        let section = &object[7..];
+        let head = u64::from_le_bytes(core::array::from_fn(|i| section.get(i).copied().unwrap_or(0)));
+        let (kind, format) = (head as u8 & 3, head as u8 >> 2 & 3);
+        let field = |at: u32, bits: u32| (head >> at) as usize & ((1 << bits) - 1);
+        let (literals, len) = match (kind, format) {
+            (0, 0 | 2) => (field(3, 5), 1 + field(3, 5)),
+            (0, 1) => (field(4, 12), 2 + field(4, 12)),
+            (2, 0 | 1) => (field(4, 10), 3 + field(14, 10)),
+            (2, 2) => (field(4, 14), 4 + field(18, 14)),
+            _ => panic!("literals {kind}, {format}"),
+        };
+        let coded = kind == 2;
+        if coded { &mut self.coded } else { &mut self.plain }.insert(literals);
+        let by_states = coded && section[3 + usize::from(format == 2)] < 128;
+        let streams = if coded { 1 + 3 * u8::from(format != 0) } else { 0 };
+        self.literals.insert((kind, streams, coded && format == 2, by_states));
+        let sequences = &section[len..];
+        let (number, modes) = match sequences[0] {
+            0 => (0, None),
+            n @ 1..=127 => (usize::from(n), Some(sequences[1])),
+            n => (usize::from(n - 128) << 8 | usize::from(sequences[1]), Some(sequences[2])),
+        };
+        self.sequences.insert(number);
+        if let Some(modes) = modes {
+            (0..3).for_each(|kind| _ = self.modes.insert((kind, modes >> (6 - 2 * kind) & 3)));
+        }
+    }
+}
+
+#[test]
+fn zstd_objects_of_every_form_are_valid() {
+    for (how, step) in STEPS {
+        let Some(mut shim) = Shim::start(how) else { continue };
+        let mut pages: Vec<Vec<u8>> = zstd_pages().into_iter().step_by(step.div_ceil(8)).collect();
+        let mut random = Random::new(step as u64);
+        pages.extend((0..3000 / step).map(|_| page_of_parts(&mut random)));
+        let objects = compress(&mut shim, Kernel::Zstd, 1, &pages);
+        let (mut cpu, mut libzstd) = (cpu(PageAlgorithm::Zstd, 1), reference::Zstd::new(1, true));
+        let mut forms = Forms::default();
+        for (number, (object, page)) in objects.iter().zip(&pages).enumerate() {
+            assert_zstd_object(&mut cpu, &mut libzstd, object, page, &format!("page {number}"));
+            if object.len() < PAGE && object[0] == ZSTD {
+                forms.see(object);
+            }
+        }
+        if how == Build::Fast {
+            // One stream has sizes of 10 bits. Literals of one value are those of a page of one value.
+            let coded = [(1, false), (4, false), (4, true)].map(|(n, wide)| [(2, n, wide, false), (2, n, wide, true)]);
+            let literals = coded.into_iter().flatten().chain([(0, 0, false, false)]);
+            assert_eq!(forms.literals, literals.collect());
+            let seen = |set: &BTreeSet<usize>, wanted: &[usize]| wanted.iter().all(|number| set.contains(number));
+            assert!(seen(&forms.plain, &[2, 31, 32, 319, 1023, 1024, 2047, 2048]), "{:?}", forms.plain);
+            assert!(seen(&forms.coded, &[320, 511, 512, 1023, 1024, 2047, 2048]), "{:?}", forms.coded);
+            assert!(forms.coded.first() == Some(&320) && forms.coded.last() > Some(&4000), "{:?}", forms.coded);
+            assert!(seen(&forms.sequences, &[0, 1, 31, 32, 33, 127, 128, 255, 256]), "{:?}", forms.sequences);
+            assert!(forms.sequences.last() > Some(&500), "{:?}", forms.sequences);
+            let modes = (0..3).flat_map(|kind| (0..3).map(move |mode| (kind, mode)));
+            assert_eq!(forms.modes, modes.collect());
+        }
+    }
+}
+
+/// Our decoder restores the page, and so does libzstd.
+fn assert_zstd_object(cpu: &mut PageCompressor, libzstd: &mut reference::Zstd, object: &[u8], page: &[u8], what: &str) {
+    assert!(cpu.decompress_page(object).is_ok_and(|restored| restored == page), "{what}: {object:02x?}");
+    if object.len() < PAGE && object[0] == ZSTD {
+        let mut restored = [0; PAGE];
+        assert_eq!(libzstd.decompress(&object[1..], &mut restored), Some(PAGE), "{what}, libzstd: {object:02x?}");
+        assert!(restored[..] == page[..], "{what}, libzstd: {object:02x?}");
+    }
+}
+
+#[test]
 fn objects_do_not_depend_on_the_order_of_lanes_and_pages() {
     let Some(mut shim) = Shim::start(Build::Fast) else { return };
     let mut pages = pages(29);
-    for kernel in [Kernel::Tzp, Kernel::Lz4] {
+    for kernel in [Kernel::Tzp, Kernel::Lz4, Kernel::Zstd] {
         let first = compress(&mut shim, kernel, 1, &pages);
         for round in 0..4 {
             shim.seed = 1000 + 100 * round;
@@ -260,7 +377,7 @@ fn barriers_in_sources() -> BTreeSet<(String, u32)> {
 fn run_all(shim: &mut Shim, pages: &[Vec<u8>], objects: &[Vec<u8>]) -> Result<(), String> {
     for seed in 0..3 {
         shim.seed = seed;
-        for (kernel, level) in [(Kernel::Tzp, 1), (Kernel::Tzp, 4), (Kernel::Lz4, 1)] {
+        for (kernel, level) in [(Kernel::Tzp, 1), (Kernel::Tzp, 4), (Kernel::Lz4, 1), (Kernel::Zstd, 1)] {
             let made = shim.compress(kernel, level, &borrowed(pages))?;
             let mut cpu = cpu(PageAlgorithm::Tzp, level as i32);
             for (object, page) in made.iter().zip(pages) {

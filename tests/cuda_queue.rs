@@ -120,7 +120,8 @@ fn real_kernels() -> bool {
 fn requests_of_all_kinds_come_back_as_the_cpu_would_do_them() {
     let Some(stand_in) = StandIn::take() else { return };
     let tzp = [None, Some(1), Some(2), Some(3), Some(4)].map(|level| (c"tzp", level));
-    for (number, (alg, level)) in tzp.into_iter().chain([(c"lz4", None), (c"lz4", Some(1))]).enumerate() {
+    let others = [(c"lz4", None), (c"lz4", Some(1)), (c"zstd", None), (c"zstd", Some(1))];
+    for (number, (alg, level)) in tzp.into_iter().chain(others).enumerate() {
         let what = format!("{alg:?} {level:?}");
         let params = tzram_queue_params { depth: 48, threads: 1 + number as u32 % 2, ..params(alg, level) };
         let params = with_engine(&params, CUDA);
@@ -204,7 +205,8 @@ fn refused(params: &tzram_queue_params) -> c_int {
 fn parameters_that_no_device_can_do_are_for_the_cpu() {
     let Some(stand_in) = StandIn::take() else { return };
     for (alg, level) in [
-        (c"zstd", None),
+        (c"zstd", Some(2)),
+        (c"zstd", Some(-1)),
         (c"adaptive", None),
         (c"lz4", Some(3)),
         (c"lz4", Some(-1)),
@@ -288,6 +290,7 @@ fn without_a_driver_the_cpu_does_it() {
     }
     assert_eq!(refused(&params(c"tzp", None)), -libc::ENODEV);
     assert_eq!(refused(&params(c"lz4", None)), -libc::ENODEV);
+    assert_eq!(refused(&params(c"zstd", None)), -libc::ENODEV);
 }
 
 #[test]

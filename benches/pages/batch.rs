@@ -346,7 +346,7 @@ fn table(alg: &CStr, work: &mut Workload, mut rows: Vec<Row>) {
                 pass.run(row);
                 let (wall, cpu) = (clock(libc::CLOCK_MONOTONIC) - wall, clock(libc::CLOCK_PROCESS_CPUTIME_ID) - cpu);
                 if round == 0 {
-                    // A device has LZ4 blocks of its own.
+                    // A device has LZ4 blocks and Zstandard frames of its own.
                     let want = if direction == 0 && row.way.by_cpu() { &lens[..] } else { &[] };
                     assert!(pass.dlen.iter().zip(want).all(|(got, want)| got == want), "{}", row.name);
                 } else {

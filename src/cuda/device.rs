@@ -96,6 +96,7 @@ impl Kernels {
         let (name, compress_name, level): (&CStr, _, _) = match work {
             Work::Tzp { level } => (c"tzram_compress_tzp", "tzram_compress_tzp", level),
             Work::Lz4 => (c"tzram_compress_lz4", "tzram_compress_lz4", 1),
+            Work::Zstd => (c"tzram_compress_zstd", "tzram_compress_zstd", 1),
         };
         let compress = module.function(name)?;
         let decompress = module.function(c"tzram_decompress")?;

@@ -11,6 +11,8 @@ mod device;
 mod driver;
 mod image;
 mod owned;
+#[cfg(test)]
+mod presets_tests;
 
 use crate::base::Error;
 use crate::base::device::{Device, Fault};
@@ -31,6 +33,8 @@ pub enum Work {
     },
     /// LZ4 blocks.
     Lz4,
+    /// Zstandard frames.
+    Zstd,
 }
 
 /// Opens device number `device` of the driver for batches of up to `batch_pages` pages. Allocates all that batches need.

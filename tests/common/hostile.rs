@@ -39,6 +39,110 @@ pub fn made_pages() -> Vec<Vec<u8>> {
     pages
 }
 
+/// Pages round the limits of Zstandard's sections: numbers of literals and of sequences, and shapes of trees.
+pub fn zstd_pages() -> Vec<Vec<u8>> {
+    let mut random = Random::new(9);
+    let mut pages = Vec::new();
+    // Literals without matches, if the alphabet is large, then zeros.
+    let mut literals = |count: usize, value: &mut dyn FnMut(&mut Random) -> usize| {
+        let mut page = vec![0; PAGE];
+        page[..count].iter_mut().for_each(|byte| *byte = value(&mut random) as u8);
+        pages.push(page);
+    };
+    for limit in [2, 32, 128, 320, 512, 1024, 2048, 4095] {
+        // The first zero is one, too.
+        for count in limit - 2..=limit {
+            for alphabet in [24, 64, 90, 110, 256] {
+                literals(count, &mut |random| 255 - random.below(alphabet));
+            }
+        }
+    }
+    for count in [340, 700, 1500, 3000] {
+        for alphabet in [1, 2, 3, 4, 5, 40, 127, 128, 129, 130, 131, 200, 255, 256] {
+            literals(count, &mut |random| random.below(alphabet));
+            literals(count, &mut |random| 255 - random.below(alphabet).min(random.below(alphabet)));
+        }
+        // Each value half as often as the one before it.
+        for stretch in [1, 2, 17] {
+            literals(count, &mut |random| stretch * random.next().trailing_zeros() as usize);
+        }
+        // All values equally often.
+        let mut next = 0;
+        literals(count, &mut |_| {
+            next += 89;
+            next
+        });
+    }
+    // Words of a few, some of them with something between them.
+    for words in [1, 2, 3, 20, 127, 128, 129, 255, 256, 257, 400, 600, 800, 1000] {
+        for (few, between) in [(2, 0), (16, 0), (16, 1), (64, 0), (64, 1), (64, 3), (200, 2)] {
+            let known: Vec<[u8; 4]> = (0..few).map(|_| (random.next() as u32).to_le_bytes()).collect();
+            let mut page = known.concat();
+            for _ in 0..words {
+                page.extend(known[random.below(few)]);
+                (0..random.below(between + 1)).for_each(|_| page.push(random.next() as u8));
+            }
+            page.resize(PAGE, 0);
+            pages.push(page);
+        }
+    }
+    // So many matches, each of six bytes behind one, and that of the zeros; some of them may not be found.
+    let known: Vec<[u8; 6]> =
+        (0..60).map(|_| random.next().to_le_bytes()[..6].try_into().expect("six bytes")).collect();
+    let near = [2, 32, 64, 128, 256, 480].into_iter().flat_map(|limit| limit - 2..=limit + limit / 12);
+    for matches in near.flat_map(|matches| [matches; 3]) {
+        let mut page = known.concat();
+        for _ in 0..matches {
+            page.push(random.next() as u8);
+            page.extend(known[random.below(known.len())]);
+        }
+        page.resize(PAGE, 0);
+        pages.push(page);
+    }
+    // All matches alike.
+    for period in [9, 16, 64] {
+        pages.push((0..PAGE).map(|i| if i % period == 0 { i / period } else { 7 * (i % period) } as u8).collect());
+    }
+    // Matches of all lengths, from one place in turn with another.
+    for most in [8, 40, 140, 300, 1100, 2060] {
+        let mut page: Vec<u8> = (0..most).map(|_| random.next() as u8).collect();
+        while page.len() < PAGE {
+            let (len, back) = (4 + random.below(most), 1 + random.below(page.len()));
+            (0..len).for_each(|_| page.push(page[page.len() - back]));
+            page.push(random.next() as u8);
+        }
+        page.truncate(PAGE);
+        pages.push(page);
+    }
+    pages
+}
+
+/// A page of runs, of values of some alphabet, of copies from near and far, long and short, and of pointers.
+pub fn page_of_parts(random: &mut Random) -> Vec<u8> {
+    let (mut page, alphabet) = (Vec::new(), 1 + random.below(256));
+    while page.len() < PAGE {
+        let count = 1 + random.below(60);
+        match random.below(6) {
+            0 => page.resize(page.len() + count, random.next() as u8),
+            1 => (0..5 * count).for_each(|_| page.push(random.below(alphabet).min(random.below(alphabet)) as u8)),
+            2 | 3 if !page.is_empty() => {
+                let (back, most) = (1 + random.below(page.len()), [8, 20, 200, 3000][random.below(4)]);
+                (0..3 + random.below(most)).for_each(|_| page.push(page[page.len() - back]));
+            }
+            4 if page.len() >= 16 => {
+                for _ in 0..count {
+                    let back = 1 + random.below(16);
+                    (0..3 + random.below(4)).for_each(|_| page.push(page[page.len() - back]));
+                    page.push(random.below(alphabet) as u8);
+                }
+            }
+            _ => (0..count / 2).for_each(|_| page.extend((random.next() & 0xFFF | 0x7F00_0000_1000).to_le_bytes())),
+        }
+    }
+    page.truncate(PAGE);
+    page
+}
+
 /// An object with a mistake in it, perhaps.
 pub fn damaged(random: &mut Random, object: &[u8]) -> Vec<u8> {
     let mut object = object.to_vec();

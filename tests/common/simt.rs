@@ -63,6 +63,7 @@ pub fn build(how: Build, name: &str, files: &[&str]) -> Option<PathBuf> {
 pub enum Kernel {
     Tzp = 0,
     Lz4 = 1,
+    Zstd = 5,
 }
 
 /// The page of an object, or its status.

@@ -7,4 +7,5 @@ extern "C" const unsigned tzram_block_pages = WARPS;
 
 SIMT_KERNEL(tzram_compress_tzp);
 SIMT_KERNEL(tzram_compress_lz4);
+SIMT_KERNEL(tzram_compress_zstd);
 SIMT_KERNEL(tzram_decompress);

@@ -232,6 +232,7 @@ int drain(Stream *stream, uint64_t until) {
 const std::map<std::string, std::vector<size_t>> PARAMETERS = {
     {"tzram_compress_tzp", {8, 4, 4, 8, 8, 8}},
     {"tzram_compress_lz4", {8, 4, 4, 8, 8, 8}},
+    {"tzram_compress_zstd", {8, 4, 4, 8, 8, 8}},
     {"tzram_decompress", {8, 4, 8, 4, 8, 8}},
 };
 

@@ -1,5 +1,6 @@
 // The kernels of src/cuda as plain loops: what a batch means, in a form fast enough for the thousands of runs of a fault test.
-// The encoders are simple ones (LZ4: greedy, one candidate; tzp: no references); docs/FORMAT.md and docs/TZP.md say what they write.
+// The encoders are simple ones (LZ4: greedy, one candidate; tzp: no references; Zstandard: runs alone); docs/FORMAT.md and
+// docs/TZP.md say what they write.
 
 #include <cstdint>
 #include <cstring>
@@ -144,12 +145,36 @@ bool tzp_decode(const uint8_t *in, size_t n, uint8_t *page) {
     return literal == literals_end;
 }
 
+// ---- Zstandard ---------------------------------------------------------------------------------------------------------
+// A frame of one segment; a block that repeats a byte for each run of eight or more, a raw one for what is between two.
+void zstd_encode(const uint8_t *page, Bytes &out) {
+    out.insert(out.end(), {0x60, 0x00, 0x0F});
+    auto block = [&](unsigned from, unsigned to, bool run) {
+        unsigned header = static_cast<unsigned>(to == PAGE) | static_cast<unsigned>(run) << 1 | (to - from) << 3;
+        for (unsigned i = 0; i < 3; i++) out.push_back(static_cast<uint8_t>(header >> 8 * i));
+        out.insert(out.end(), page + from, run ? page + from + 1 : page + to);
+    };
+    unsigned from = 0, at = 0;
+    while (at < PAGE) {
+        unsigned end = at + 1;
+        while (end < PAGE && page[end] == page[at]) end++;
+        if (end - at >= 8) {
+            if (from < at) block(from, at, false);
+            block(at, end, true);
+            from = end;
+        }
+        at = end;
+    }
+    if (from < PAGE) block(from, PAGE, false);
+}
+
 // ---- objects -----------------------------------------------------------------------------------------------------------
 bool repeats(const uint8_t *page, unsigned step) {
     return std::memcmp(page, page + step, PAGE - step) == 0;
 }
 
-Bytes encode(const uint8_t *page, bool tzp) {
+// The tag is that of the codec: 3, 4 or 5.
+Bytes encode(const uint8_t *page, uint8_t tag) {
     if (repeats(page, 1)) return {1, page[0]};
     Bytes object;
     if (repeats(page, 8)) {
@@ -157,8 +182,8 @@ Bytes encode(const uint8_t *page, bool tzp) {
         object.insert(object.end(), page, page + 8);
         return object;
     }
-    object.push_back(tzp ? 5 : 3);
-    (tzp ? tzp_encode : lz4_encode)(page, object);
+    object.push_back(tag);
+    (tag == 3 ? lz4_encode : tag == 4 ? zstd_encode : tzp_encode)(page, object);
     return object;
 }
 
@@ -188,12 +213,12 @@ template <class T> T parameter(void **params, unsigned index) {
 }
 
 // Last page first: objects need not lie in the order of their pages.
-void compress(void **params, bool tzp) {
+void compress(void **params, uint8_t tag) {
     auto pages = parameter<const uint8_t *>(params, 0);
     auto objects = parameter<uint8_t *>(params, 3);
     auto table = parameter<uint32_t *>(params, 4), cursor = parameter<uint32_t *>(params, 5);
     for (uint32_t i = parameter<uint32_t>(params, 1); i-- > 0;) {
-        Bytes object = encode(pages + size_t{PAGE} * i, tzp);
+        Bytes object = encode(pages + size_t{PAGE} * i, tag);
         table[2 * i] = 0;
         table[2 * i + 1] = PAGE;
         if (object.size() >= PAGE) continue;
@@ -226,9 +251,15 @@ extern "C" const char *simt_error(void) {
     return "the grid does not cover the pages";
 }
 
+// What a kernel makes of pages; 0: it restores them, or is not there.
+static uint8_t tag_of(const char *name) {
+    if (!std::strcmp(name, "tzram_compress_lz4")) return 3;
+    if (!std::strcmp(name, "tzram_compress_zstd")) return 4;
+    return !std::strcmp(name, "tzram_compress_tzp") ? 5 : 0;
+}
+
 extern "C" int simt_has_kernel(const char *name) {
-    return !std::strcmp(name, "tzram_compress_tzp") || !std::strcmp(name, "tzram_compress_lz4") ||
-           !std::strcmp(name, "tzram_decompress");
+    return tag_of(name) != 0 || !std::strcmp(name, "tzram_decompress");
 }
 
 // Covers the pages with blocks of 32 threads a page, as the kernels do.
@@ -239,6 +270,6 @@ extern "C" int simt_launch(const char *name, unsigned gx, unsigned bx, unsigned 
     if (back)
         decompress(params);
     else
-        compress(params, !std::strcmp(name, "tzram_compress_tzp"));
+        compress(params, tag_of(name));
     return 0;
 }

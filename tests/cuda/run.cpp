@@ -1,7 +1,7 @@
 // Runs the kernels for a test: requests on standard input, answers on standard output, all numbers u32 in the byte order of
 // the machine. Buffers end at inaccessible pages and hold rubbish where the kernel has to write.
 //
-// request 0 or 1 (tzram_compress_tzp, _lz4): seed, level, count, then the pages
+// request 0, 1 or 5 (tzram_compress_tzp, _lz4, _zstd): seed, level, count, then the pages
 //     answer: fault, then, if it is 0: cursor, table of 2 * count, `cursor` bytes of objects
 // request 2 (tzram_decompress): seed, bytes, count, table of 2 * count, then `bytes` bytes of objects
 //     answer: fault, then, if it is 0: count of status, the pages
@@ -145,6 +145,8 @@ int main() {
             compress("tzram_compress_tzp");
         else if (request == 1)
             compress("tzram_compress_lz4");
+        else if (request == 5)
+            compress("tzram_compress_zstd");
         else if (request == 2)
             decompress();
         else if (request == 3) {

@@ -30,7 +30,7 @@ constexpr u32 BLOCKS = 14;
 // The page object (docs/FORMAT.md).
 constexpr u32 SAME_BYTE = 1, SAME_BYTE_LEN = 2;
 constexpr u32 SAME_WORD = 2, SAME_WORD_LEN = 9;
-constexpr u32 LZ4 = 3, TZP = 5;
+constexpr u32 LZ4 = 3, ZSTD = 4, TZP = 5;
 constexpr int EBADMSG = 74;
 
 // 16-byte steps of a page.
@@ -47,7 +47,15 @@ DEVICE u32 page_id() { return blockIdx.x * WARPS + warp_id(); }
 // Bits below bit n, which is 31 at most.
 DEVICE u32 bits_below(u32 n) { return (1u << n) - 1; }
 
-// A condition that is the same for all lanes, made known as such: the compiler then expects no divergence behind it.
+// The number of the highest bit that is set; of 0 more than 31.
+DEVICE u32 log_of(u32 n) { return 31 - static_cast<u32>(__clz(static_cast<int>(n))); }
+
+// How many bits are set.
+DEVICE u32 ones_of(u32 n) { return static_cast<u32>(__popc(n)); }
+
+// A condition that is the same for all lanes, made known as such: the compiler then expects no divergence behind it. Where it
+// does, if only for one loop, each later collective gets a second, slow form on devices before 9.0: with ptxas 12.9 that was a
+// third of Zstandard's kernel.
 DEVICE bool uniform(bool condition) { return __any_sync(ALL, condition); }
 
 // Sum of `value` over the lanes before this one.
@@ -59,6 +67,33 @@ DEVICE u32 sum_before(u32 value) {
         sum += lane_id() >= step ? other : 0;
     }
     return sum - value;
+}
+
+// Sum of `value` over all lanes.
+DEVICE u32 sum_of_all(u32 value) {
+#pragma unroll
+    for (u32 step = LANES / 2; step > 0; step /= 2) value += __shfl_xor_sync(ALL, value, static_cast<int>(step));
+    return value;
+}
+
+// Greatest `value` of all lanes.
+DEVICE u32 max_of_all(u32 value) {
+#pragma unroll
+    for (u32 step = LANES / 2; step > 0; step /= 2)
+        value = max(value, __shfl_xor_sync(ALL, value, static_cast<int>(step)));
+    return value;
+}
+
+// Greatest `value` of the lanes before this one, at least 0; `all`: of all lanes.
+DEVICE u32 max_before(u32 value, u32 &all) {
+#pragma unroll
+    for (u32 step = 1; step < LANES; step *= 2) {
+        const u32 other = __shfl_up_sync(ALL, value, step);
+        value = lane_id() >= step ? max(value, other) : value;
+    }
+    all = __shfl_sync(ALL, value, LANES - 1);
+    const u32 before = __shfl_up_sync(ALL, value, 1);
+    return lane_id() == 0 ? 0 : before;
 }
 
 // Loads the page at `from`, aligned to 16 bytes, into shared memory, and returns whether it repeats one word, which is

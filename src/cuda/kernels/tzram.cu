@@ -13,6 +13,7 @@
 #include "common.cuh"
 #include "lz4.cuh"
 #include "tzp.cuh"
+#include "zstd.cuh"
 
 // Levels 1 to 4; the objects are those of the CPU.
 extern "C" __global__ void __launch_bounds__(LANES *WARPS, BLOCKS)

@@ -16,6 +16,7 @@ use crate::base::device::{Device, Fault, Op};
 use crate::base::page::PAGE_SIZE;
 #[cfg(feature = "cuda")]
 use crate::cuda;
+use crate::engine::page::Context;
 use crate::engine::params::{Choice, DEFAULT_ALG, Params};
 use crate::engine::stats::{PageCodec, Snapshot};
 use crate::kernel::ring::{Apart, Ring};
@@ -67,9 +68,15 @@ pub(super) fn job(params: &Params<'_>) -> Option<(Codec, i32)> {
     let can = match driver.codec {
         Codec::Tzp => alg == b"tzp" && (1..=tzp::MAX_LEVEL).contains(&level),
         Codec::Lz4 => alg == b"lz4" && level == driver.default_level,
+        Codec::Zstd => alg == b"zstd" && level == driver.default_level,
         _ => false,
     };
     can.then_some((driver.codec, level))
+}
+
+/// Whether devices restore the object: one of their codecs, without a dictionary.
+pub(super) fn can_restore(context: &Context<'_>, object: &[u8]) -> bool {
+    context.info(object).is_ok_and(|info| info.dict_id == 0 && info.codec != PageCodec::Zstd)
 }
 
 /// How many threads feed the device of a queue of `depth`, and the most pages of their batches: two batches of each thread fill
@@ -95,6 +102,7 @@ pub fn open(number: i32, params: &Params<'_>, depth: usize, cpus: usize) -> Resu
     {
         let work = match codec {
             Codec::Tzp => cuda::Work::Tzp { level: level.unsigned_abs() },
+            Codec::Zstd => cuda::Work::Zstd,
             _ => cuda::Work::Lz4,
         };
         let (feeders, batch) = shape(depth, cpus);
@@ -172,13 +180,11 @@ impl<'d, R: Request> Feeder<'d, R> {
         Ok(Feeder { seat: Seat::new(params)?, kit: Mutex::new(Some(Kit { device, lot })), pages: AtomicU64::new(0) })
     }
 
-    /// Whether the device can do what is asked for: to compress, or to restore an object of one of its codecs.
+    /// Whether the device can do what is asked for: to compress, or to restore this object.
     fn can(&self, work: &Work<'_>) -> bool {
         match work {
             Work::Compress { .. } => true,
-            Work::Decompress { object, .. } => {
-                self.seat.context.info(object).is_ok_and(|info| info.dict_id == 0 && info.codec != PageCodec::Zstd)
-            }
+            Work::Decompress { object, .. } => can_restore(&self.seat.context, object),
         }
     }
 

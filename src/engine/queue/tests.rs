@@ -534,6 +534,12 @@ fn calibration_leaves_out_a_device_that_is_slower_and_reports_one_that_fails() {
     assert!(matches!(calibrate(&mut instant, 1, &params, 1), Ok(Some(Use::From { decompress: true, .. }))));
 }
 
+#[test]
+fn calibration_leaves_to_the_workers_what_a_device_does_not_restore() {
+    let got = calibrate(&mut Instantly(Fake::new(None)), 1, &params("zstd"), 1);
+    assert!(matches!(got, Ok(Some(Use::From { compress: true, decompress: false, .. }))), "{got:?}");
+}
+
 /// A device that takes no time, since it does nothing.
 struct Instantly(Fake);
 
@@ -569,6 +575,10 @@ fn only_some_parameters_are_for_a_device() {
     assert_eq!(job(&Params { page_size: 8192, ..params("lz4") }), None);
     assert_eq!(job(&Params { backend: Some(crate::base::Backend::Scalar), ..params("lz4") }), None);
     assert_eq!(job(&params("lz4-generic")), None);
-    assert_eq!(job(&params("zstd")), None);
+    assert_eq!(job(&params("zstd")), Some((Codec::Zstd, 1)));
+    assert_eq!(job(&Params { level: Some(2), ..params("zstd") }), None);
+    assert_eq!(job(&Params { level: Some(-1), ..params("zstd") }), None);
+    assert_eq!(job(&params("zstd-generic")), None);
+    assert_eq!(job(&params("adaptive")), None);
     assert_eq!(job(&Params::default()), None);
 }

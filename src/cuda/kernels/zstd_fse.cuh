@@ -284,7 +284,8 @@ DEVICE void chain(Scratch &scratch, u32 sequences, u32 weights, Table &mine) {
     const u32 step = is_weights ? 2 : 1;
     u32 i = is_weights ? weights - 1 - (weights - 1 + parity) % 2 : sequences - 1;
     u32 entry = entries[codes[i] >> shift & mask];
-    // Any state of the last code does.
+    // Any state of the last code does, and of the last weights those that read bits, as the first one of each does: a reader knows
+    // that the weights end by bits that are missing.
     const u32 first = ((entry & 0xFFFFFF) + (1 << 15)) >> 16;
     const u32 shifted = ((first << 16) - (entry & 0xFFFFFF)) >> first;
     u32 state = mine.size + states[shifted + (static_cast<int>(entry) >> 24)];

@@ -28,11 +28,12 @@ use super::{Found, Job, LITERALS_SLACK, Output, Parse, WINDOW, far};
 
 /// Shortest match that is looked for.
 const MIN_MATCH: usize = 4;
-/// Parts of a segment that are parsed side by side.
+/// Parts of a segment that are parsed side by side, with both distances everywhere and without.
 ///
-/// On pages, 3 take as long as 4 and 5 here, since a step is longer than LZ4's, and give 0.9906 of the size of libzstd's level 1
-/// where those give 0.9915 and 0.9926.
+/// On pages, with both, 3 take as long as 4 and 5, and give 0.9906 of the size of libzstd's level 1 where those give 0.9915 and 0.9926. A
+/// step without is shorter: 4 take 1 % less time.
 const LANES: usize = 3;
+const PLAIN_LANES: usize = 4;
 /// Bytes that the parse compares at once.
 const STEP: usize = 32;
 /// Bytes without a candidate that a lane passes in one step.
@@ -44,7 +45,7 @@ const MARGIN: usize = 8;
 /// Notes of a lane beyond a quarter of its length: a step may note a match that starts a few bytes behind its end, and writes
 /// one element behind its notes.
 const LANE_NOTES: usize = REACH / MIN_MATCH + 3;
-const NOTES: usize = SEGMENT / MIN_MATCH + LANES * LANE_NOTES;
+const NOTES: usize = SEGMENT / MIN_MATCH + PLAIN_LANES * LANE_NOTES;
 
 /// Bits of the hash table for blocks of up to a segment, and for longer ones, and likewise for tables of pairs: those of LZ4.
 const SMALL_BITS: u32 = 11;
@@ -264,38 +265,45 @@ impl Segment<'_, '_> {
         let rest = &self.src[self.start..];
         let first = out.anchor.saturating_sub(self.start).max(usize::from(self.start == 0));
         let end = SEGMENT.min(rest.len().saturating_sub(LANE_ROOM));
-        let bound = |i: usize| end * i / LANES;
+        let count = if BOTH { LANES } else { PLAIN_LANES };
+        let bound = |i: usize| end * i / count;
         let notes_from = |i: usize| bound(i) / MIN_MATCH + i * LANE_NOTES;
-        let mut lanes: [Lane; LANES] = core::array::from_fn(|i| Lane {
+        let mut lanes: [Lane; PLAIN_LANES] = core::array::from_fn(|i| Lane {
             at: bound(i).max(first.min(1)),
             end: bound(i + 1),
             repeats: [1, 1],
             note: notes_from(i),
         });
+        let lanes = &mut lanes[..count];
         (lanes[0].at, lanes[0].repeats) = (first, repeats);
         // SAFETY: invariant I is the caller's; each step is of a lane that has not reached its end, which is LANE_ROOM bytes
         // before the end of `rest` or earlier. Where a match of the segment before reaches beyond the first lane, that lane is
         // never stepped and the writer cuts what the others find.
         unsafe {
             while lanes.iter().all(|lane| lane.at < lane.end) {
-                for lane in &mut lanes {
+                for lane in &mut *lanes {
                     self.step::<S, STRIDE, BOTH, WAYS, AHEAD>(rest, lane);
                 }
             }
             while lanes.iter().any(|lane| lane.at < lane.end) {
-                for lane in &mut lanes {
+                for lane in &mut *lanes {
                     if lane.at < lane.end {
                         self.step::<S, STRIDE, BOTH, WAYS, AHEAD>(rest, lane);
                     }
                 }
             }
             for (i, lane) in lanes.iter().enumerate() {
-                out.notes::<S>(self.src, self.start, &self.notes[notes_from(i)..lane.note]);
+                let notes = &self.notes[notes_from(i)..lane.note];
+                if BOTH {
+                    out.notes::<S, 32>(self.src, self.start, notes);
+                } else {
+                    out.notes::<S, 64>(self.src, self.start, notes);
+                }
             }
         }
-        let last = &lanes[LANES - 1];
+        let last = &lanes[count - 1];
         let at = last.at.max(out.anchor.saturating_sub(self.start)).max(first);
-        // SAFETY: the caller's contract; the distances of a lane were used at positions before.
+        // SAFETY: the caller's contract; the distances of a lane were compared at positions before, or are 1.
         unsafe { self.parse_end::<STRIDE, WAYS>(at, last.repeats, out) }
     }
 
@@ -423,19 +431,16 @@ impl Segment<'_, '_> {
                 len = select_unpredictable(take, repeated, len);
             } else {
                 let repeated = S::common32(here, here.sub(r0));
-                let take = repeated >= len;
+                // A repeated distance costs less.
+                let take = repeated + 2 >= len;
                 distance = select_unpredictable(take, r0, distance);
                 len = select_unpredictable(take, repeated, len);
             }
             let found = len >= MIN_MATCH;
             *self.notes.get_unchecked_mut(lane.note) = note(at, len, distance);
             lane.note += usize::from(found);
-            lane.repeats = if BOTH {
-                [distance, select_unpredictable(distance != r0, r0, r1)]
-            } else {
-                // A guess where nothing was found, which is seldom.
-                [distance, r1]
-            };
+            // A guess where nothing was found, which is seldom.
+            lane.repeats = [distance, if BOTH { select_unpredictable(distance != r0, r0, r1) } else { r1 }];
             lane.at = at % OPEN + len + usize::from(!found);
         }
     }
@@ -449,16 +454,18 @@ fn fours(bits: u32) -> u32 {
 }
 
 impl Output<'_> {
-    /// Appends the sequences of notes, which are relative to `base`, a position of `src`, the source up to the end of the block.
+    /// Appends the sequences of notes, which are relative to `base`, a position of `src`, the source up to the end of the block. Up to
+    /// COPY literals are copied at once.
     ///
     /// # Safety
     /// Invariant I; the matches lie in `src` and their bytes are equal.
     #[inline(always)]
-    unsafe fn notes<S: Isa>(&mut self, src: &[u8], base: usize, notes: &[u64]) {
+    unsafe fn notes<S: Isa, const COPY: usize>(&mut self, src: &[u8], base: usize, notes: &[u64]) {
+        const { assert!(COPY <= LITERALS_SLACK) };
         // Kept apart from `self`, so that they stay in registers.
         let mut anchor = self.anchor;
         let (first_literal, first_sequence) = (self.literals.as_mut_ptr(), self.sequences.as_mut_ptr());
-        let input = src.len().saturating_sub(LITERALS_SLACK - 1);
+        let input = src.len().saturating_sub(COPY - 1);
         // SAFETY: both are as long as their buffers at most.
         let (mut literal, mut sequence) =
             unsafe { (first_literal.add(self.found.literals), first_sequence.add(self.found.sequences)) };
@@ -492,10 +499,10 @@ impl Output<'_> {
             }
             let mut literals = at.wrapping_sub(anchor);
             // SAFETY: each sequence takes MIN_MATCH bytes or more of the block, and each literal one: `new` asked for room for as
-            // many, and for LITERALS_SLACK more literals (D). As many bytes are read only where they are there (S).
+            // many, and for COPY more literals (D). As many bytes are read only where they are there (S).
             unsafe {
-                if literals <= LITERALS_SLACK && anchor < input {
-                    copy::<LITERALS_SLACK>(src.as_ptr().add(anchor), literal);
+                if literals <= COPY && anchor < input {
+                    copy::<COPY>(src.as_ptr().add(anchor), literal);
                 } else if at < anchor {
                     // Two lanes overlap.
                     let cut = anchor - at;

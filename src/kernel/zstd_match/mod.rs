@@ -24,7 +24,7 @@ use super::zstd_seq_encode::pack;
 /// Shortest match that the finders report: the literals and sequences of a block are bounded by it.
 pub const MIN_MATCH: usize = 3;
 /// Bytes that the literals buffer must have beyond the length of the block.
-pub const LITERALS_SLACK: usize = 32;
+pub const LITERALS_SLACK: usize = 64;
 /// Farthest distance into the source, and the window of frames with more than one block.
 pub const WINDOW: usize = 1 << 16;
 /// Bytes that the fast finder's key covers, at the index of a dictionary too.

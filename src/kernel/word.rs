@@ -83,4 +83,4 @@ pub fn prefetch(bytes: &[u8]) {
 }
 
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub const LINE: usize = 64;

@@ -79,22 +79,21 @@ fn value(sequence: u64, first: u32, second: u32, third: u32) -> u32 {
 }
 
 /// As [`resolve`] for the sequences of a whole source, with references to the first and the second repeated offset only where the
-/// three distances before a sequence tell what these are: a distance that repeats one otherwise is written out, which is as right.
+/// two distances before a sequence tell what these are: a distance that repeats one otherwise is written out, which is as right.
 /// Nothing waits for a neighbour here, so that this becomes vector code.
 #[inline(always)]
 fn resolve_most(sequences: &[u64], values: &mut [u32], repeats: [u32; 3]) {
     let [mut r0, mut r1, mut r2] = repeats;
-    for (&sequence, slot) in sequences.iter().zip(&mut *values).take(3) {
+    for (&sequence, slot) in sequences.iter().zip(&mut *values).take(2) {
         *slot = value(sequence, r0, r1, r2);
         (r0, r1, r2) = moved(sequence, r0, r1, r2);
     }
     let distance = |i: usize| (sequences[i] >> DISTANCE_AT) as u32;
-    for i in 3..sequences.len() {
-        let (d0, d1, d2, d3) = (distance(i), distance(i - 1), distance(i - 2), distance(i - 3));
+    for i in 2..sequences.len() {
+        let (d0, d1, d2) = (distance(i), distance(i - 1), distance(i - 2));
         let bare = sequences[i] & LEN_MASK == 0;
-        // A repetition of the first behind literals changes nothing, so that the second is what it was before.
-        let behind = if sequences[i - 1] & LEN_MASK != 0 && d2 != d3 { d3 } else { 0 };
-        let second = if d1 != d2 { d2 } else { behind };
+        // If the last two are the same, the second is what it was before, or the same as well.
+        let second = if d1 != d2 { d2 } else { 0 };
         let value = if d0 == second { 2 - u32::from(bare) } else { d0 + 3 };
         values[i] = if d0 == d1 && !bare { 1 } else { value };
     }

@@ -448,11 +448,17 @@ static void wrong_arguments(void) {
     tzram_queue_params_init(&p);
     p.engine = TZRAM_ENGINE_CUDA;
     p.page.alg = "zstd";
-    CHECK_RC(tzram_queue_create(&p, &q), -EOPNOTSUPP, "no device does Zstandard");
-    p.page.alg = "tzp";
-    int rc = tzram_queue_create(&p, &q);
-    CHECK(rc == -ENODEV || (rc == 0 && tzram_queue_engine(q) == TZRAM_ENGINE_CUDA), "a device or none: %d", rc);
-    tzram_queue_destroy(q);
+    p.page.level = 3;
+    CHECK_RC(tzram_queue_create(&p, &q), -EOPNOTSUPP, "no device does level 3 of Zstandard");
+    p.page.level = TZRAM_LEVEL_DEFAULT;
+    static const char *const on_devices[] = {"tzp", "lz4", "zstd"};
+    for (size_t i = 0; i < sizeof on_devices / sizeof *on_devices; i++) {
+        p.page.alg = on_devices[i];
+        int rc = tzram_queue_create(&p, &q);
+        CHECK(rc == -ENODEV || (rc == 0 && tzram_queue_engine(q) == TZRAM_ENGINE_CUDA), "%s: a device or none: %d",
+              p.page.alg, rc);
+        tzram_queue_destroy(q);
+    }
     q = make_queue("tzp", 1, 1);
     CHECK_RC(tzram_queue_submit(NULL, bench.list, 1), -EINVAL, "q is NULL");
     CHECK_RC(tzram_queue_submit(q, NULL, 1), -EINVAL, "reqs is NULL");

@@ -4,15 +4,14 @@
 mod common;
 
 use common::hostile::{damaged, lz4_at_the_end, made_pages, noise, page_of_parts, tzp_of_parts, zstd_pages};
+use common::objects::check;
 use common::simt::{Build, Kernel, Shim};
-use common::{Random, corpus, cpu, reference};
+use common::{Random, corpus, cpu};
 use corpus::PAGE;
 use tzram::cuda_testing::{Device, Op, Work, open};
 use tzram::{Error, PageAlgorithm};
 
 const BATCH: usize = 1024;
-/// The tag of a Zstandard object.
-const ZSTD: u8 = 4;
 
 fn device(work: Work) -> Option<Box<dyn Device>> {
     match open(0, work, BATCH) {
@@ -78,17 +77,7 @@ fn lz4_objects_are_valid_and_as_small_as_those_of_the_cpu() {
     let pages = pages();
     let objects = compress(&mut *device, &pages);
     assert!(compress(&mut *device, &pages) == objects, "another run, other bytes");
-    let mut cpu = cpu(PageAlgorithm::Lz4, 1);
-    let (mut size, mut size_cpu) = (0, 0);
-    for (number, (object, page)) in objects.iter().zip(&pages).enumerate() {
-        assert!(cpu.decompress_page(object).is_ok_and(|restored| restored == *page), "page {number}");
-        if number >= made_pages().len() {
-            size += object.len();
-            size_cpu += cpu.compress_page(page).expect("a page always fits").data.len();
-        }
-    }
-    let ratio = size as f64 / size_cpu as f64;
-    println!("lz4: {} pages, {ratio:.4} of the size on the CPU", pages.len());
+    let ratio = check(PageAlgorithm::Lz4, &objects, &pages, made_pages().len());
     assert!(ratio <= 1.02, "{ratio}");
 }
 
@@ -101,22 +90,7 @@ fn zstd_objects_are_valid_and_as_small_as_those_of_the_cpu() {
     pages.splice(0..0, made.iter().cloned());
     let objects = compress(&mut *device, &pages);
     assert!(compress(&mut *device, &pages) == objects, "another run, other bytes");
-    let (mut cpu, mut libzstd) = (cpu(PageAlgorithm::Zstd, 1), reference::Zstd::new(1, true));
-    let (mut size, mut size_cpu) = (0, 0);
-    for (number, (object, page)) in objects.iter().zip(&pages).enumerate() {
-        assert!(cpu.decompress_page(object).is_ok_and(|restored| restored == *page), "page {number}");
-        if object.len() < PAGE && object[0] == ZSTD {
-            let mut restored = [0; PAGE];
-            assert_eq!(libzstd.decompress(&object[1..], &mut restored), Some(PAGE), "page {number}, libzstd");
-            assert!(restored[..] == page[..], "page {number}, libzstd");
-        }
-        if number >= made.len() + made_pages().len() {
-            size += object.len();
-            size_cpu += cpu.compress_page(page).expect("a page always fits").data.len();
-        }
-    }
-    let ratio = size as f64 / size_cpu as f64;
-    println!("zstd: {} pages, {ratio:.4} of the size on the CPU", pages.len());
+    let ratio = check(PageAlgorithm::Zstd, &objects, &pages, made.len() + made_pages().len());
     assert!(ratio <= 1.03, "{ratio}");
     // Not a byte depends on who executes the kernel.
     let Some(mut shim) = Shim::start(Build::Fast) else { return };

@@ -7,14 +7,13 @@ use std::path::Path;
 use std::process::Command;
 
 use common::hostile::{damaged, lz4_at_the_end, made_pages, noise, page_of_parts, tzp_of_parts, zstd_pages};
+use common::objects::{LZ4, ZSTD, check};
 use common::simt::{Build, Kernel, Restored, Shim, build};
-use common::{Random, corpus, cpu, reference};
+use common::{Random, corpus, cpu};
 use corpus::PAGE;
-use tzram::{PageAlgorithm, PageCompressor};
+use tzram::PageAlgorithm;
 
 const EBADMSG: i32 = 74;
-const LZ4: u8 = 3;
-const ZSTD: u8 = 4;
 const TZP: u8 = 5;
 /// Bits 0 to 3 of a tag name the codec; bit 4: made with a dictionary.
 const CODEC: u8 = 15;
@@ -83,59 +82,25 @@ fn tzp_objects_are_those_of_the_cpu() {
     }
 }
 
-#[test]
-fn lz4_objects_are_valid_and_as_small_as_those_of_the_cpu() {
+/// Checks what level 1 makes of pages, and how large it is against what the CPU makes.
+fn objects_are_valid_and_as_small_as(bound: f64, kernel: Kernel, algorithm: PageAlgorithm) {
     for (how, step) in STEPS {
         let Some(mut shim) = Shim::start(how) else { continue };
         let pages = pages(step);
-        let objects = compress(&mut shim, Kernel::Lz4, 1, &pages);
-        let mut cpu = cpu(PageAlgorithm::Lz4, 1);
-        let (mut size, mut size_cpu) = (0, 0);
-        for (number, (object, page)) in objects.iter().zip(&pages).enumerate() {
-            let expected = cpu.compress_page(page).expect("a page always fits").data;
-            if corpus::same_filled(page) {
-                assert_eq!(*object, expected, "page {number}");
-            }
-            assert!(cpu.decompress_page(object).is_ok_and(|restored| restored == *page), "page {number}");
-            if object.len() < PAGE && object[0] == LZ4 {
-                let mut by_liblz4 = [0; PAGE];
-                assert_eq!(reference::lz4_decompress(&object[1..], &mut by_liblz4), Some(PAGE), "page {number}");
-                assert!(by_liblz4[..] == page[..], "page {number}");
-            }
-            if number >= made_pages().len() {
-                size += object.len();
-                size_cpu += expected.len();
-            }
-        }
-        let ratio = size as f64 / size_cpu as f64;
-        println!("lz4: {} pages, {ratio:.4} of the size on the CPU", pages.len());
-        assert!(ratio <= 1.02 || how != Build::Fast, "{ratio}");
+        let objects = compress(&mut shim, kernel, 1, &pages);
+        let ratio = check(algorithm, &objects, &pages, made_pages().len());
+        assert!(ratio <= bound || how != Build::Fast, "{ratio}");
     }
 }
 
 #[test]
+fn lz4_objects_are_valid_and_as_small_as_those_of_the_cpu() {
+    objects_are_valid_and_as_small_as(1.02, Kernel::Lz4, PageAlgorithm::Lz4);
+}
+
+#[test]
 fn zstd_objects_are_valid_and_as_small_as_those_of_the_cpu() {
-    for (how, step) in STEPS {
-        let Some(mut shim) = Shim::start(how) else { continue };
-        let pages = pages(step);
-        let objects = compress(&mut shim, Kernel::Zstd, 1, &pages);
-        let (mut cpu, mut libzstd) = (cpu(PageAlgorithm::Zstd, 1), reference::Zstd::new(1, true));
-        let (mut size, mut size_cpu) = (0, 0);
-        for (number, (object, page)) in objects.iter().zip(&pages).enumerate() {
-            let expected = cpu.compress_page(page).expect("a page always fits").data;
-            if corpus::same_filled(page) {
-                assert_eq!(*object, expected, "page {number}");
-            }
-            assert_zstd_object(&mut cpu, &mut libzstd, object, page, &format!("page {number}"));
-            if number >= made_pages().len() {
-                size += object.len();
-                size_cpu += expected.len();
-            }
-        }
-        let ratio = size as f64 / size_cpu as f64;
-        println!("zstd: {} pages, {ratio:.4} of the size on the CPU", pages.len());
-        assert!(ratio <= 1.03 || how != Build::Fast, "{ratio}");
-    }
+    objects_are_valid_and_as_small_as(1.03, Kernel::Zstd, PageAlgorithm::Zstd);
 }
 
 /// The forms of the sections of a block that were seen.
@@ -195,14 +160,9 @@ fn zstd_objects_of_every_form_are_valid() {
         let mut random = Random::new(step as u64);
         pages.extend((0..3000 / step).map(|_| page_of_parts(&mut random)));
         let objects = compress(&mut shim, Kernel::Zstd, 1, &pages);
-        let (mut cpu, mut libzstd) = (cpu(PageAlgorithm::Zstd, 1), reference::Zstd::new(1, true));
+        check(PageAlgorithm::Zstd, &objects, &pages, 0);
         let mut forms = Forms::default();
-        for (number, (object, page)) in objects.iter().zip(&pages).enumerate() {
-            assert_zstd_object(&mut cpu, &mut libzstd, object, page, &format!("page {number}"));
-            if object.len() < PAGE && object[0] == ZSTD {
-                forms.see(object);
-            }
-        }
+        objects.iter().filter(|object| object.len() < PAGE && object[0] == ZSTD).for_each(|object| forms.see(object));
         if how == Build::Fast {
             // One stream has sizes of 10 bits. Literals of one value are those of a page of one value.
             let coded = [(1, false), (4, false), (4, true)].map(|(n, wide)| [(2, n, wide, false), (2, n, wide, true)]);
@@ -217,16 +177,6 @@ fn zstd_objects_of_every_form_are_valid() {
             let modes = (0..3).flat_map(|kind| (0..3).map(move |mode| (kind, mode)));
             assert_eq!(forms.modes, modes.collect());
         }
-    }
-}
-
-/// Our decoder restores the page, and so does libzstd.
-fn assert_zstd_object(cpu: &mut PageCompressor, libzstd: &mut reference::Zstd, object: &[u8], page: &[u8], what: &str) {
-    assert!(cpu.decompress_page(object).is_ok_and(|restored| restored == page), "{what}: {object:02x?}");
-    if object.len() < PAGE && object[0] == ZSTD {
-        let mut restored = [0; PAGE];
-        assert_eq!(libzstd.decompress(&object[1..], &mut restored), Some(PAGE), "{what}, libzstd: {object:02x?}");
-        assert!(restored[..] == page[..], "{what}, libzstd: {object:02x?}");
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod corpus;
 pub mod guarded;
 pub mod hostile;
+pub mod objects;
 pub mod queue;
 pub mod reference;
 pub mod simt;

@@ -86,7 +86,7 @@ const FOUR_STREAMS: usize = 512;
 const fn level_of(level: i32) -> Level {
     // On pages, each of levels -5 to -2 takes 6 % more time than the one before, for 2.5 to 4 % of the size. At level 1, 5000, 6500 and
     // 8000 give 0.9932, 0.9949 and 0.9971 of libzstd's size in 1.5, 3 and 4.5 % less time than coding those of all pages with 320 or more,
-    // which gives 0.9917; from 6000 on, the code without vectors exceeds libzstd's size.
+    // which gives 0.9917; with 6000, the code without vectors is at libzstd's size.
     let worth = match level {
         ..=-5 => 56_000,
         -4 => 40_000,

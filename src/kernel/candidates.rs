@@ -92,10 +92,11 @@ impl<'a> Candidates<'a> {
             }
             let at = start + i * PAIR * STRIDE;
             let rest = &src[at..];
-            let mut padded = [0; 4 * PAIR + KEY_ROOM];
+            let mut padded: [u8; 4 * PAIR + KEY_ROOM];
             let from = if rest.len() >= PAIR * STRIDE + KEY_ROOM {
                 rest.as_ptr()
             } else {
+                padded = [0; 4 * PAIR + KEY_ROOM];
                 padded[..rest.len()].copy_from_slice(rest);
                 padded.as_ptr()
             };

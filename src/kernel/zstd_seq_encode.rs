@@ -12,7 +12,7 @@ pub const SYMBOLS: usize = 64;
 pub const SLOT_STATES: usize = 512 + 4;
 
 /// Bits of a packed literals length, and of a packed match length.
-pub const LEN_BITS: u32 = 17;
+pub const LEN_BITS: u32 = 16;
 /// Where the length of a packed match is, less [`MIN_LEN`].
 pub const LEN_AT: u32 = LEN_BITS;
 /// Where its distance is.

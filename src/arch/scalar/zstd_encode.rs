@@ -3,7 +3,7 @@
 use super::lz4::Portable;
 use crate::kernel::table::instantiate_zstd_encode;
 use crate::kernel::zstd_encode::Isa;
-use crate::kernel::zstd_encode::codes::scalar;
+use crate::kernel::zstd_encode::codes::{scalar, scalar_values};
 use crate::kernel::zstd_seq_encode::Codes;
 
 impl Isa for Portable {
@@ -11,6 +11,12 @@ impl Isa for Portable {
     unsafe fn codes(sequences: *mut u64, values: *const u32, codes: *mut Codes) {
         // SAFETY: the contract is the same.
         unsafe { scalar(sequences, values, codes) }
+    }
+
+    #[inline(always)]
+    unsafe fn values(sequences: *const u64, values: *mut u32) {
+        // SAFETY: the contract is the same.
+        unsafe { scalar_values(sequences, values) }
     }
 }
 

@@ -80,22 +80,42 @@ fn value(sequence: u64, first: u32, second: u32, third: u32) -> u32 {
 
 /// As [`resolve`] for the sequences of a whole source, with references to the first and the second repeated offset only where the
 /// two distances before a sequence tell what these are: a distance that repeats one otherwise is written out, which is as right.
-/// Nothing waits for a neighbour here, so that this becomes vector code.
+///
+/// # Safety
+/// Invariant I for `I`.
 #[inline(always)]
-fn resolve_most(sequences: &[u64], values: &mut [u32], repeats: [u32; 3]) {
+unsafe fn resolve_most<I: Isa>(sequences: &[u64], count: usize, values: &mut [u32], repeats: [u32; 3]) {
     let [mut r0, mut r1, mut r2] = repeats;
-    for (&sequence, slot) in sequences.iter().zip(&mut *values).take(2) {
+    for (&sequence, slot) in sequences[..count].iter().zip(&mut *values).take(2) {
         *slot = value(sequence, r0, r1, r2);
         (r0, r1, r2) = moved(sequence, r0, r1, r2);
     }
+    let groups = sequences[2..].as_chunks::<GROUP>().0.iter().zip(values[2..].as_chunks_mut::<GROUP>().0);
+    for (sequences, values) in groups.take(count.saturating_sub(2).div_ceil(GROUP)) {
+        // SAFETY: invariant I is the caller's; both have GROUP elements, and two are before the sequences.
+        unsafe { I::values(sequences.as_ptr(), values.as_mut_ptr()) };
+    }
+}
+
+/// [`Isa::values`] of a set without vectors.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub unsafe fn scalar_values(sequences: *const u64, values: *mut u32) {
+    // SAFETY: the caller's contract: GROUP sequences and two before them (S), as many values (D).
+    let (sequences, values) = unsafe {
+        let sequences = core::slice::from_raw_parts(sequences.sub(2), GROUP + 2);
+        (sequences, core::slice::from_raw_parts_mut(values, GROUP))
+    };
     let distance = |i: usize| (sequences[i] >> DISTANCE_AT) as u32;
-    for i in 2..sequences.len() {
-        let (d0, d1, d2) = (distance(i), distance(i - 1), distance(i - 2));
-        let bare = sequences[i] & LEN_MASK == 0;
+    for (i, slot) in values.iter_mut().enumerate() {
+        let (d0, d1, d2) = (distance(i + 2), distance(i + 1), distance(i));
+        let bare = sequences[i + 2] & LEN_MASK == 0;
         // If the last two are the same, the second is what it was before, or the same as well.
         let second = if d1 != d2 { d2 } else { 0 };
         let value = if d0 == second { 2 - u32::from(bare) } else { d0 + 3 };
-        values[i] = if d0 == d1 && !bare { 1 } else { value };
+        *slot = if d0 == d1 && !bare { 1 } else { value };
     }
 }
 
@@ -167,7 +187,8 @@ pub unsafe fn codes<I: Isa>(
         Repeats::All(repeats) => {
             resolve(&sequences[..count + GROUP], count, &mut values[..2 * (count + GROUP)], repeats);
         }
-        Repeats::Most(repeats) => resolve_most(&sequences[..count], &mut values[..count], repeats),
+        // SAFETY: invariant I is the caller's.
+        Repeats::Most(repeats) => unsafe { resolve_most::<I>(sequences, count, values, repeats) },
     }
     values[count..][..GROUP].fill(4);
     let padded = count.next_multiple_of(GROUP);
@@ -249,6 +270,11 @@ mod tests {
         unsafe fn codes(sequences: *mut u64, values: *const u32, codes: *mut Codes) {
             // SAFETY: the contract is the same.
             unsafe { scalar(sequences, values, codes) }
+        }
+
+        unsafe fn values(sequences: *const u64, values: *mut u32) {
+            // SAFETY: the contract is the same.
+            unsafe { scalar_values(sequences, values) }
         }
     }
 

@@ -23,4 +23,11 @@ pub trait Isa {
     /// # Safety
     /// Invariant I; so many elements are at each address.
     unsafe fn codes(sequences: *mut u64, values: *const u32, codes: *mut Codes);
+
+    /// Sets [`codes::GROUP`] offset values for as many packed sequences, as [`codes::codes`] does where repeated offsets are found
+    /// only where that is easy.
+    ///
+    /// # Safety
+    /// Invariant I; so many elements are at each address, and two sequences more before the first.
+    unsafe fn values(sequences: *const u64, values: *mut u32);
 }

@@ -225,7 +225,7 @@ fn note(at: usize, len: usize, distance: usize) -> u64 {
 }
 
 /// Set in the position of a note if the match reached the end of a comparison that began before it.
-const OPEN: usize = 1 << 16;
+const OPEN: usize = 1 << 15;
 
 /// A part of a segment while it is parsed.
 ///
@@ -470,7 +470,7 @@ impl Output<'_> {
         let (mut literal, mut sequence) =
             unsafe { (first_literal.add(self.found.literals), first_sequence.add(self.found.sequences)) };
         for &note in notes {
-            let mut at = base + usize::from(note as u16);
+            let mut at = base + note as usize % OPEN;
             let distance = (note >> DISTANCE_AT) as usize;
             let mut end = at + (note >> LEN_AT) as usize % (1 << LEN_BITS);
             // What the sequence will be, but for its literals.

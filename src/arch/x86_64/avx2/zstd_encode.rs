@@ -1,158 +1,190 @@
 //! The entropy stage of Zstandard: codes of eight sequences at once, the rest compiled for the set.
 
 use core::arch::x86_64::{
-    __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_castps_si256,
-    _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmpgt_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu32_epi64,
-    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_or_si256, _mm256_permute4x64_epi64, _mm256_set1_epi32,
-    _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_sllv_epi64,
-    _mm256_srli_epi32, _mm256_srli_epi64, _mm256_storeu_si256, _mm256_sub_epi32, _mm256_xor_si256,
+    __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256, _mm256_blend_epi16, _mm256_blend_epi32,
+    _mm256_blendv_epi8, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi16, _mm256_cmpeq_epi32,
+    _mm256_cvtepi32_ps, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu16, _mm256_or_si256,
+    _mm256_permute4x64_epi64, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setr_m128i,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_shuffle_ps, _mm256_slli_epi16, _mm256_slli_epi32,
+    _mm256_sllv_epi32, _mm256_sllv_epi64, _mm256_srli_epi16, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_sub_epi32,
+    _mm256_subs_epu8, _mm256_unpackhi_epi32, _mm256_unpacklo_epi32, _mm256_xor_si256,
 };
+use core::arch::x86_64::_mm_set1_epi8;
 
 use super::lz4::Avx2;
 use crate::kernel::table::instantiate_zstd_encode;
 use crate::kernel::zstd_encode::Isa;
-use crate::kernel::zstd_seq_encode::{Codes, LEN_BITS};
+use crate::kernel::zstd_seq_encode::{Codes, DISTANCE_AT, LEN_AT, LEN_BITS};
 
-/// The exponent of each element, 0 to 2^24, and four bits of its mantissa below it: larger by 16 for each doubling, 0 for 1.
+const _: () = assert!(LEN_BITS == 16 && LEN_AT == 16 && DISTANCE_AT == 32, "what the shuffles take apart");
+
+/// A table of 16 bytes for literals lengths, and one for match lengths.
+type Tables = [[u8; 16]; 2];
+
+/// By the literals length, 16 to 31, or half the match length less 3, likewise, less 16: the code.
+static SIXTEENS: Tables = [
+    [16, 16, 17, 17, 18, 18, 19, 19, 20, 20, 20, 20, 21, 21, 21, 21],
+    [32, 33, 34, 35, 36, 36, 37, 37, 38, 38, 38, 38, 39, 39, 39, 39],
+];
+/// By an eighth of the same numbers, 32 to 63.
+static EIGHTHS: Tables = [
+    [0, 0, 0, 0, 22, 23, 24, 24, 0, 0, 0, 0, 0, 0, 0, 0],
+    [0, 0, 0, 0, 40, 41, 42, 42, 0, 0, 0, 0, 0, 0, 0, 0],
+];
+/// From 64 on there is a code for each doubling: by the bits from the sixth, the tenth and the fourteenth on.
+static DOUBLINGS: [Tables; 3] = [doublings(6), doublings(10), doublings(14)];
+/// By the code less 15, or 31: its extra bits, up to 24, or 42.
+static FEW_BITS: Tables =
+    [[0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 0, 0, 0, 0, 0, 0], [0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 0, 0, 0, 0]];
+/// By the code less 24, or 42: its extra bits, beyond.
+static MANY_BITS: Tables =
+    [[0, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0, 0, 0], [0, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0, 0, 0, 0]];
+
+const fn doublings(from: u8) -> Tables {
+    let mut tables = [[0; 16]; 2];
+    let mut i = 1u32;
+    while i < 16 {
+        let exponent = from + i.ilog2() as u8;
+        tables[0][i as usize] = 19 + exponent;
+        tables[1][i as usize] = 37 + exponent;
+        i += 1;
+    }
+    tables
+}
+
+/// The elements of both tables by the lower four bits of each byte, 0 where its highest is set.
 #[inline(always)]
-unsafe fn scale(x: __m256i) -> __m256i {
+unsafe fn look_up(tables: &Tables, at: __m256i) -> __m256i {
+    // SAFETY: the caller's shell enables AVX2 (I); both tables are 32 bytes in a row (S).
+    unsafe { _mm256_shuffle_epi8(_mm256_loadu_si256(core::ptr::from_ref(tables).cast()), at) }
+}
+
+/// The lower or, if `ODD`, the upper halves of the elements of both, in the order 0 1 4 5 2 3 6 7.
+#[inline(always)]
+unsafe fn halves<const ODD: bool>(a: __m256i, b: __m256i) -> __m256i {
     // SAFETY: the caller's shell enables AVX2 (I).
     unsafe {
-        let bits = _mm256_castps_si256(_mm256_cvtepi32_ps(x));
-        _mm256_sub_epi32(_mm256_srli_epi32::<19>(bits), _mm256_set1_epi32(127 << 4))
+        let (a, b) = (_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+        _mm256_castps_si256(if ODD {
+            _mm256_shuffle_ps::<0b11_01_11_01>(a, b)
+        } else {
+            _mm256_shuffle_ps::<0b10_00_10_00>(a, b)
+        })
     }
 }
 
-/// The elements of a table of 16 at the places in the low bytes of `at`, whose other bytes are 0 where it is 0 or more.
+/// Brings elements in that order into the usual one, and back.
 #[inline(always)]
-unsafe fn look_up(table: __m256i, at: __m256i) -> __m256i {
+unsafe fn reorder(elements: __m256i) -> __m256i {
     // SAFETY: the caller's shell enables AVX2 (I).
-    unsafe { _mm256_and_si256(_mm256_shuffle_epi8(table, at), _mm256_set1_epi32(0xff)) }
+    unsafe { _mm256_permute4x64_epi64::<0b11_01_10_00>(elements) }
 }
 
-/// `1 << count` less one in each element.
+/// Of pairs of 16 bits the lower ones to the lower half, the upper ones to the upper half.
 #[inline(always)]
-unsafe fn ones(count: __m256i) -> __m256i {
-    // SAFETY: the caller's shell enables AVX2 (I).
-    unsafe { _mm256_sub_epi32(_mm256_sllv_epi32(_mm256_set1_epi32(1), count), _mm256_set1_epi32(1)) }
-}
-
-/// The lower halves of the 64-bit elements of both, in order.
-#[inline(always)]
-unsafe fn low(a: __m256i, b: __m256i) -> __m256i {
+unsafe fn split(pairs: __m256i) -> __m256i {
     // SAFETY: the caller's shell enables AVX2 (I).
     unsafe {
-        // 0 1 4 5 | 2 3 6 7, then the middle ones change places.
-        let mixed = _mm256_shuffle_ps::<0b10_00_10_00>(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
-        _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_castps_si256(mixed))
+        #[rustfmt::skip]
+        let order = _mm256_setr_epi8(
+            0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15,
+            0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15,
+        );
+        reorder(_mm256_shuffle_epi8(pairs, order))
     }
 }
 
-/// The first four elements of each, in 64 bits.
+/// Makes the pairs of which [`split`] made the halves.
 #[inline(always)]
-unsafe fn lower_half(parts: [__m256i; 5]) -> [__m256i; 5] {
-    let mut half = parts;
-    for part in &mut half {
-        // SAFETY: the caller's shell enables AVX2 (I).
-        *part = unsafe { _mm256_cvtepu32_epi64(_mm256_castsi256_si128(*part)) };
+unsafe fn join(halves: __m256i) -> __m256i {
+    // SAFETY: the caller's shell enables AVX2 (I).
+    unsafe {
+        #[rustfmt::skip]
+        let order = _mm256_setr_epi8(
+            0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15,
+            0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15,
+        );
+        _mm256_shuffle_epi8(reorder(halves), order)
     }
-    half
-}
-
-/// The last four elements of each, in 64 bits.
-#[inline(always)]
-unsafe fn upper_half(parts: [__m256i; 5]) -> [__m256i; 5] {
-    let mut half = parts;
-    for part in &mut half {
-        // SAFETY: the caller's shell enables AVX2 (I).
-        *part = unsafe { _mm256_cvtepu32_epi64(_mm256_extracti128_si256::<1>(*part)) };
-    }
-    half
 }
 
 impl Isa for Avx2 {
     #[inline(always)]
     unsafe fn codes(sequences: *mut u64, values: *const u32, codes: *mut Codes) {
-        const LEN: i32 = LEN_BITS as i32;
         // SAFETY: the caller's shell enables AVX2 (I); 8 elements are at each address, by the contract of
         // `Isa::codes` (S, D).
         unsafe {
             let (a, b) = (_mm256_loadu_si256(sequences.cast()), _mm256_loadu_si256(sequences.add(4).cast()));
-            let lengths = _mm256_set1_epi32((1 << LEN_BITS) - 1);
-            let literals = _mm256_and_si256(low(a, b), lengths);
-            let length = _mm256_and_si256(low(_mm256_srli_epi64::<LEN>(a), _mm256_srli_epi64::<LEN>(b)), lengths);
-            let offset = _mm256_loadu_si256(values.cast());
+            // In 16 bits each: literals lengths, then match lengths less 3. Their codes are alike but for a factor of 2.
+            let lengths = split(halves::<false>(a, b));
+            let scaled = _mm256_blend_epi32::<0b1111_0000>(lengths, _mm256_srli_epi16::<1>(lengths));
+            // Up to 15 as they are; the larger the number, the larger the code.
+            let is_small = _mm256_cmpeq_epi16(_mm256_min_epu16(scaled, _mm256_set1_epi16(15)), scaled);
+            let code = look_up(&SIXTEENS, scaled);
+            let code = _mm256_max_epu8(code, look_up(&EIGHTHS, _mm256_srli_epi16::<3>(scaled)));
+            let code = _mm256_max_epu8(code, look_up(&DOUBLINGS[0], _mm256_srli_epi16::<6>(scaled)));
+            let code = _mm256_max_epu8(code, look_up(&DOUBLINGS[1], _mm256_srli_epi16::<10>(scaled)));
+            let code = _mm256_max_epu8(code, look_up(&DOUBLINGS[2], _mm256_srli_epi16::<14>(scaled)));
+            let code = _mm256_and_si256(code, _mm256_set1_epi16(0xff));
+            let code = _mm256_blendv_epi8(code, lengths, is_small);
+            let base = _mm256_setr_m128i(_mm_set1_epi8(15), _mm_set1_epi8(31));
+            let bits = look_up(&FEW_BITS, _mm256_subs_epu8(code, base));
+            let base = _mm256_setr_m128i(_mm_set1_epi8(24), _mm_set1_epi8(42));
+            let bits = _mm256_max_epu8(bits, look_up(&MANY_BITS, _mm256_subs_epu8(code, base)));
+            let shifted = _mm256_slli_epi16::<8>(bits);
+            // Of each byte the bits that are extra bits.
+            let counts = _mm256_or_si256(bits, _mm256_subs_epu8(shifted, _mm256_set1_epi16(8 << 8)));
+            let ones = look_up(&[[0, 1, 3, 7, 15, 31, 63, 127, 255, 255, 255, 255, 255, 255, 255, 255]; 2], counts);
+            let extra = join(_mm256_and_si256(lengths, ones));
+            let code = join(_mm256_or_si256(code, shifted));
 
-            // Literals: 0 to 15 as they are, 16 to 63 by the exponent and three bits behind it, then one code a doubling.
-            let place = scale(literals);
-            let exponent = _mm256_srli_epi32::<4>(place);
-            let eighths = _mm256_sub_epi32(_mm256_srli_epi32::<1>(place), _mm256_set1_epi32(4 << 3));
-            #[rustfmt::skip]
-            let codes4 = _mm256_setr_epi8(
-                16, 17, 18, 19, 20, 20, 21, 21, 22, 22, 23, 23, 24, 24, 24, 24,
-                16, 17, 18, 19, 20, 20, 21, 21, 22, 22, 23, 23, 24, 24, 24, 24,
-            );
-            #[rustfmt::skip]
-            let bits4 = _mm256_setr_epi8(
-                1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4,
-                1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4,
-            );
-            let few = _mm256_cmpgt_epi32(_mm256_set1_epi32(16), literals);
-            let many = _mm256_cmpgt_epi32(literals, _mm256_set1_epi32(63));
-            let ll_code = _mm256_blendv_epi8(look_up(codes4, eighths), literals, few);
-            let ll_code = _mm256_blendv_epi8(ll_code, _mm256_add_epi32(exponent, _mm256_set1_epi32(19)), many);
-            let ll_bits = _mm256_andnot_si256(few, look_up(bits4, eighths));
-            let ll_bits = _mm256_blendv_epi8(ll_bits, exponent, many);
+            let ll_bits = _mm256_and_si256(_mm256_srli_epi32::<8>(code), _mm256_set1_epi32(0xff));
+            let length_bits = _mm256_add_epi32(ll_bits, _mm256_srli_epi32::<24>(code));
+            let ll_extra = _mm256_blend_epi16::<0b1010_1010>(extra, _mm256_setzero_si256());
+            let length_extra =
+                _mm256_or_si256(ll_extra, _mm256_sllv_epi32(_mm256_srli_epi32::<16>(extra), ll_bits));
 
-            // Match lengths, less 3: 0 to 31 as they are, 32 to 127 by the exponent and four bits, then one code a doubling.
-            let place = scale(length);
-            let exponent = _mm256_srli_epi32::<4>(place);
-            let sixteenths = _mm256_sub_epi32(place, _mm256_set1_epi32(5 << 4));
-            #[rustfmt::skip]
-            let codes5 = _mm256_setr_epi8(
-                32, 33, 34, 35, 36, 36, 37, 37, 38, 38, 38, 38, 39, 39, 39, 39,
-                32, 33, 34, 35, 36, 36, 37, 37, 38, 38, 38, 38, 39, 39, 39, 39,
-            );
-            #[rustfmt::skip]
-            let bits5 = _mm256_setr_epi8(
-                1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3,
-                1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3,
-            );
-            // 64 to 127: 40 and 41 of 16 numbers each, 42 of 32.
-            let is_64 = _mm256_cmpgt_epi32(length, _mm256_set1_epi32(63));
-            let quarter = _mm256_and_si256(_mm256_srli_epi32::<2>(place), _mm256_set1_epi32(3));
-            let two = _mm256_set1_epi32(2);
-            let upper = _mm256_cmpgt_epi32(quarter, _mm256_set1_epi32(1));
-            let step = _mm256_blendv_epi8(quarter, two, upper);
-            let code6 = _mm256_add_epi32(step, _mm256_set1_epi32(40));
-            let bits6 = _mm256_sub_epi32(_mm256_set1_epi32(4), upper);
-            let few = _mm256_cmpgt_epi32(_mm256_set1_epi32(32), length);
-            let many = _mm256_cmpgt_epi32(length, _mm256_set1_epi32(127));
-            let ml_code = _mm256_blendv_epi8(look_up(codes5, sixteenths), length, few);
-            let ml_code = _mm256_blendv_epi8(ml_code, code6, is_64);
-            let ml_code = _mm256_blendv_epi8(ml_code, _mm256_add_epi32(exponent, _mm256_set1_epi32(36)), many);
-            let ml_bits = _mm256_andnot_si256(few, look_up(bits5, sixteenths));
-            let ml_bits = _mm256_blendv_epi8(ml_bits, bits6, is_64);
-            let ml_bits = _mm256_blendv_epi8(ml_bits, exponent, many);
-
-            let of_code = _mm256_srli_epi32::<4>(scale(offset));
-
-            let ll_extra = _mm256_and_si256(literals, ones(ll_bits));
-            let ml_extra = _mm256_and_si256(length, ones(ml_bits));
+            let offset = reorder(_mm256_loadu_si256(values.cast()));
+            let exponent = _mm256_srli_epi32::<23>(_mm256_castps_si256(_mm256_cvtepi32_ps(offset)));
+            let of_code = _mm256_sub_epi32(exponent, _mm256_set1_epi32(127));
             let of_extra = _mm256_xor_si256(offset, _mm256_sllv_epi32(_mm256_set1_epi32(1), of_code));
-            let ml_at = ll_bits;
-            let of_at = _mm256_add_epi32(ll_bits, ml_bits);
-            let count = _mm256_add_epi32(of_at, of_code);
-            let low = _mm256_or_si256(ll_code, _mm256_slli_epi32::<8>(of_code));
-            let high = _mm256_or_si256(ml_code, _mm256_slli_epi32::<8>(count));
-            _mm256_storeu_si256(codes.cast(), _mm256_or_si256(low, _mm256_slli_epi32::<16>(high)));
-            let parts = [ll_extra, ml_extra, ml_at, of_extra, of_at];
-            let halves = [lower_half(parts), upper_half(parts)];
-            for (i, [ll_extra, ml_extra, ml_at, of_extra, of_at]) in halves.into_iter().enumerate() {
-                let of_part = _mm256_sllv_epi64(of_extra, of_at);
-                let extra = _mm256_or_si256(_mm256_or_si256(ll_extra, _mm256_sllv_epi64(ml_extra, ml_at)), of_part);
-                _mm256_storeu_si256(sequences.add(4 * i).cast(), extra);
-            }
+
+            let count = _mm256_add_epi32(length_bits, of_code);
+            let lengths = _mm256_and_si256(code, _mm256_set1_epi32(0xff_00ff));
+            let others = _mm256_or_si256(_mm256_slli_epi32::<8>(of_code), _mm256_slli_epi32::<24>(count));
+            _mm256_storeu_si256(codes.cast(), reorder(_mm256_or_si256(lengths, others)));
+            let zero = _mm256_setzero_si256();
+            let first = _mm256_sllv_epi64(_mm256_unpacklo_epi32(of_extra, zero), _mm256_unpacklo_epi32(length_bits, zero));
+            let first = _mm256_or_si256(first, _mm256_unpacklo_epi32(length_extra, zero));
+            _mm256_storeu_si256(sequences.cast(), first);
+            let second = _mm256_sllv_epi64(_mm256_unpackhi_epi32(of_extra, zero), _mm256_unpackhi_epi32(length_bits, zero));
+            let second = _mm256_or_si256(second, _mm256_unpackhi_epi32(length_extra, zero));
+            _mm256_storeu_si256(sequences.add(4).cast(), second);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn values(sequences: *const u64, values: *mut u32) {
+        // SAFETY: the caller's shell enables AVX2 (I); 8 elements are at each address and two more before the sequences, by the
+        // contract of `Isa::values` (S, D).
+        unsafe {
+            let load = |at: *const u64| (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(4).cast()));
+            let (a, b) = load(sequences);
+            let literals = _mm256_slli_epi32::<16>(halves::<false>(a, b));
+            let is_bare = _mm256_cmpeq_epi32(literals, _mm256_setzero_si256());
+            let distance = halves::<true>(a, b);
+            let (a, b) = load(sequences.sub(1));
+            let first = halves::<true>(a, b);
+            let (a, b) = load(sequences.sub(2));
+            let second = halves::<true>(a, b);
+            // If the last two are the same, the second is what it was before, or the same as well.
+            let second = _mm256_andnot_si256(_mm256_cmpeq_epi32(first, second), second);
+            let value = _mm256_add_epi32(distance, _mm256_set1_epi32(3));
+            let reference = _mm256_add_epi32(_mm256_set1_epi32(2), is_bare);
+            let value = _mm256_blendv_epi8(value, reference, _mm256_cmpeq_epi32(distance, second));
+            let is_first = _mm256_andnot_si256(is_bare, _mm256_cmpeq_epi32(distance, first));
+            let value = _mm256_blendv_epi8(value, _mm256_set1_epi32(1), is_first);
+            _mm256_storeu_si256(values.cast(), reorder(value));
         }
     }
 }

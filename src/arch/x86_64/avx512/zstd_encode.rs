@@ -13,6 +13,12 @@ impl Isa for Avx512 {
         // SAFETY: the contract is the same, and the instruction set includes AVX2.
         unsafe { Avx2::codes(sequences, values, codes) }
     }
+
+    #[inline(always)]
+    unsafe fn values(sequences: *const u64, values: *mut u32) {
+        // SAFETY: likewise.
+        unsafe { Avx2::values(sequences, values) }
+    }
 }
 
 instantiate_zstd_sequences!(

@@ -93,30 +93,32 @@ impl Isa for Avx2 {
         table: *mut u32,
         distances: *mut u16,
     ) -> u64 {
-        let mut hashes = [0u32; BLOCK];
+        let (mut places, mut entries) = ([0u32; BLOCK], [0u32; BLOCK]);
         let mut found = 0;
-        // SAFETY: the caller's shell enables AVX2 (I). The reads are those of the contract (S); stores to `distances` and `hashes`
-        // are of 16 or 8 elements from multiples of that (D).
+        // SAFETY: the caller's shell enables AVX2 (I). The reads are those of the contract (S); stores to `distances`, `places` and
+        // `entries` are of 16 or 8 elements from multiples of that (D).
         unsafe {
             let m0 = _mm256_set1_epi32(MULTIPLIERS[0].cast_signed());
             let m1 = _mm256_set1_epi32(MULTIPLIERS[1].cast_signed());
-            // All hashes are stored before the first exchange, which then does not wait for them.
+            let ramp = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(STRIDE as i32));
+            let mut positions = _mm256_add_epi32(ramp, _mm256_set1_epi32(position as i32));
+            // All places are stored before the first exchange, which then does not wait for them.
             for first in (0..BLOCK).step_by(8) {
                 let (words, fifth) = keys::<STRIDE, KEY>(src.add(first * STRIDE));
                 let hash = _mm256_add_epi32(_mm256_mullo_epi32(words, m0), _mm256_mullo_epi32(fifth, m1));
-                _mm256_storeu_si256(hashes.as_mut_ptr().add(first).cast(), hash);
+                _mm256_storeu_si256(places.as_mut_ptr().add(first).cast(), shift_right::<BITS>(hash));
+                let entry = _mm256_blend_epi16::<0x55>(shift_left::<BITS>(hash), positions);
+                _mm256_storeu_si256(entries.as_mut_ptr().add(first).cast(), entry);
+                positions = _mm256_add_epi32(positions, _mm256_set1_epi32(8 * STRIDE as i32));
             }
-            let ramp = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(STRIDE as i32));
-            let mut positions = _mm256_add_epi32(ramp, _mm256_set1_epi32(position as i32));
+            let place = |at: usize| [0, 1, 2, 3].map(|i| table.add(places[at + i] as usize));
             for first in (0..BLOCK).step_by(16) {
                 let mut met = [_mm256_setzero_si256(); 2];
                 for (half, met) in met.iter_mut().enumerate() {
                     let at = first + 8 * half;
-                    let hash = _mm256_loadu_si256(hashes.as_ptr().add(at).cast());
-                    let new = _mm256_blend_epi16::<0x55>(shift_left::<BITS>(hash), positions);
-                    positions = _mm256_add_epi32(positions, _mm256_set1_epi32(8 * STRIDE as i32));
-                    let low = exchange(places::<BITS, _>(table, &hashes, at), _mm256_castsi256_si128(new));
-                    let high = exchange(places::<BITS, _>(table, &hashes, at + 4), _mm256_extracti128_si256::<1>(new));
+                    let new = _mm256_loadu_si256(entries.as_ptr().add(at).cast());
+                    let low = exchange(place(at), _mm256_castsi256_si128(new));
+                    let high = exchange(place(at + 4), _mm256_extracti128_si256::<1>(new));
                     let old = _mm256_set_m128i(high, low);
                     let tags = _mm256_srli_epi32::<16>(_mm256_xor_si256(new, old));
                     let same = _mm256_cmpeq_epi32(tags, _mm256_setzero_si256());
@@ -330,6 +332,21 @@ pub unsafe fn shift_left<const BITS: u32>(lanes: __m256i) -> __m256i {
             12 => _mm256_slli_epi32::<12>(lanes),
             13 => _mm256_slli_epi32::<13>(lanes),
             _ => _mm256_slli_epi32::<14>(lanes),
+        }
+    }
+}
+
+/// Leaves the upper `BITS` bits of every lane.
+#[inline(always)]
+unsafe fn shift_right<const BITS: u32>(lanes: __m256i) -> __m256i {
+    // SAFETY: the caller's shell enables AVX2 (I).
+    unsafe {
+        match BITS {
+            10 => _mm256_srli_epi32::<22>(lanes),
+            11 => _mm256_srli_epi32::<21>(lanes),
+            12 => _mm256_srli_epi32::<20>(lanes),
+            13 => _mm256_srli_epi32::<19>(lanes),
+            _ => _mm256_srli_epi32::<18>(lanes),
         }
     }
 }

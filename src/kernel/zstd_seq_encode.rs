@@ -148,13 +148,17 @@ unsafe fn write<B: Bits>(out: &mut B, tables: &Tables, codes: &[Codes], extra: &
         while left > 0 {
             left -= 1;
             let codes = codes.get_unchecked(left);
-            let (of_bits, of_count, of_next) = tables.step::<1>(of, codes);
-            let (ml_bits, ml_count, ml_next) = tables.step::<2>(ml, codes);
-            let (ll_bits, ll_count, ll_next) = tables.step::<0>(ll, codes);
-            (of, ml, ll) = (of_next, ml_next, ll_next);
+            // One behind the other, so that all states stay in registers.
+            let (mut bits, mut count);
+            (bits, count, of) = tables.step::<1>(of, codes);
+            let (more, width, next) = tables.step::<2>(ml, codes);
+            bits |= more << count;
+            (count, ml) = (count + width, next);
+            let (more, width, next) = tables.step::<0>(ll, codes);
             // At most 8 + 9 + 9 bits.
-            let bits = of_bits | (ml_bits | ll_bits << ml_count) << of_count;
-            push_with_extra(out, bits, of_count + ml_count + ll_count, codes[3], *extra.get_unchecked(left));
+            bits |= more << count;
+            (count, ll) = (count + width, next);
+            push_with_extra(out, bits, count, codes[3], *extra.get_unchecked(left));
         }
         for (kind, state) in [(2, ml), (1, of), (0, ll)] {
             let log = tables.logs[kind];

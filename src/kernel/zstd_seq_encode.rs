@@ -17,6 +17,8 @@ pub const LEN_BITS: u32 = 16;
 pub const LEN_AT: u32 = LEN_BITS;
 /// Where its distance is.
 pub const DISTANCE_AT: u32 = 2 * LEN_BITS;
+/// Bytes that a sequence never exceeds: three states of at most 9 bits each, and 54 extra bits.
+const SEQUENCE_MAX: usize = 11;
 /// What is taken off the length.
 pub const MIN_LEN: u64 = MIN_MATCH as u64;
 /// Shortest match of the format.
@@ -110,8 +112,13 @@ pub struct Tables {
 pub unsafe fn encode(tables: &Tables, codes: &[Codes], extra: &[u64], dst: &mut [u8]) -> usize {
     assert!(!codes.is_empty() && codes.len() == extra.len());
     let state_bits: u32 = tables.logs.iter().sum();
-    let extra_bits: usize = codes.iter().map(|&[.., bits]| usize::from(bits)).sum();
-    let most = (extra_bits + (codes.len() + 1) * state_bits as usize) / 8 + 1;
+    // Most blocks have room for as much as so many sequences can take, and need not add up what these do.
+    let most = if codes.len() * SEQUENCE_MAX + SEQUENCE_MAX <= dst.len() {
+        0
+    } else {
+        let extra_bits: usize = codes.iter().map(|&[.., bits]| usize::from(bits)).sum();
+        (extra_bits + (codes.len() + 1) * state_bits as usize) / 8 + 1
+    };
     // SAFETY: the caller's contract; a state takes at most its table's log, of each sequence and at the end.
     unsafe {
         if most + Unchecked::SLACK <= dst.len() {

@@ -1,5 +1,6 @@
 //! The entropy stage of Zstandard: codes of eight sequences at once, the rest compiled for the set.
 
+use core::arch::x86_64::_mm_set1_epi8;
 use core::arch::x86_64::{
     __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256, _mm256_blend_epi16, _mm256_blend_epi32,
     _mm256_blendv_epi8, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi16, _mm256_cmpeq_epi32,
@@ -9,7 +10,6 @@ use core::arch::x86_64::{
     _mm256_sllv_epi32, _mm256_sllv_epi64, _mm256_srli_epi16, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_sub_epi32,
     _mm256_subs_epu8, _mm256_unpackhi_epi32, _mm256_unpacklo_epi32, _mm256_xor_si256,
 };
-use core::arch::x86_64::_mm_set1_epi8;
 
 use super::lz4::Avx2;
 use crate::kernel::table::instantiate_zstd_encode;
@@ -27,10 +27,8 @@ static SIXTEENS: Tables = [
     [32, 33, 34, 35, 36, 36, 37, 37, 38, 38, 38, 38, 39, 39, 39, 39],
 ];
 /// By an eighth of the same numbers, 32 to 63.
-static EIGHTHS: Tables = [
-    [0, 0, 0, 0, 22, 23, 24, 24, 0, 0, 0, 0, 0, 0, 0, 0],
-    [0, 0, 0, 0, 40, 41, 42, 42, 0, 0, 0, 0, 0, 0, 0, 0],
-];
+static EIGHTHS: Tables =
+    [[0, 0, 0, 0, 22, 23, 24, 24, 0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 40, 41, 42, 42, 0, 0, 0, 0, 0, 0, 0, 0]];
 /// From 64 on there is a code for each doubling: by the bits from the sixth, the tenth and the fourteenth on.
 static DOUBLINGS: [Tables; 3] = [doublings(6), doublings(10), doublings(14)];
 /// By the code less 15, or 31: its extra bits, up to 24, or 42.
@@ -141,8 +139,7 @@ impl Isa for Avx2 {
             let ll_bits = _mm256_and_si256(_mm256_srli_epi32::<8>(code), _mm256_set1_epi32(0xff));
             let length_bits = _mm256_add_epi32(ll_bits, _mm256_srli_epi32::<24>(code));
             let ll_extra = _mm256_blend_epi16::<0b1010_1010>(extra, _mm256_setzero_si256());
-            let length_extra =
-                _mm256_or_si256(ll_extra, _mm256_sllv_epi32(_mm256_srli_epi32::<16>(extra), ll_bits));
+            let length_extra = _mm256_or_si256(ll_extra, _mm256_sllv_epi32(_mm256_srli_epi32::<16>(extra), ll_bits));
 
             let offset = reorder(_mm256_loadu_si256(values.cast()));
             let exponent = _mm256_srli_epi32::<23>(_mm256_castps_si256(_mm256_cvtepi32_ps(offset)));
@@ -154,10 +151,12 @@ impl Isa for Avx2 {
             let others = _mm256_or_si256(_mm256_slli_epi32::<8>(of_code), _mm256_slli_epi32::<24>(count));
             _mm256_storeu_si256(codes.cast(), reorder(_mm256_or_si256(lengths, others)));
             let zero = _mm256_setzero_si256();
-            let first = _mm256_sllv_epi64(_mm256_unpacklo_epi32(of_extra, zero), _mm256_unpacklo_epi32(length_bits, zero));
+            let first =
+                _mm256_sllv_epi64(_mm256_unpacklo_epi32(of_extra, zero), _mm256_unpacklo_epi32(length_bits, zero));
             let first = _mm256_or_si256(first, _mm256_unpacklo_epi32(length_extra, zero));
             _mm256_storeu_si256(sequences.cast(), first);
-            let second = _mm256_sllv_epi64(_mm256_unpackhi_epi32(of_extra, zero), _mm256_unpackhi_epi32(length_bits, zero));
+            let second =
+                _mm256_sllv_epi64(_mm256_unpackhi_epi32(of_extra, zero), _mm256_unpackhi_epi32(length_bits, zero));
             let second = _mm256_or_si256(second, _mm256_unpackhi_epi32(length_extra, zero));
             _mm256_storeu_si256(sequences.add(4).cast(), second);
         }

@@ -45,6 +45,7 @@ pub fn rows_64k() -> Vec<Row> {
     let mut rows = vec![row("libzstd 1", 0, libzstd(1))];
     rows.extend([-1, 3, 9].map(|level| row(&format!("libzstd {level}"), 0, libzstd(level))));
     rows.extend(some_levels().iter().map(|&level| row(&format!("zstd {level}"), 0, stream("zstd", level))));
+    rows.extend(backends().into_iter().map(|backend| row(&format!("zstd 1 {}", backend.name()), 0, ours(1, backend))));
     chosen(rows, PEERS)
 }
 

@@ -17,8 +17,10 @@ pub const LEN_BITS: u32 = 16;
 pub const LEN_AT: u32 = LEN_BITS;
 /// Where its distance is.
 pub const DISTANCE_AT: u32 = 2 * LEN_BITS;
-/// Bytes that a sequence never exceeds: three states of at most 9 bits each, and 54 extra bits.
-const SEQUENCE_MAX: usize = 11;
+/// Most extra bits of a sequence: of two lengths below 2^16, and of a distance below [`DISTANCE_LIMIT`].
+pub const EXTRA_MAX: usize = 15 + 15 + 24;
+/// Bytes that a sequence never exceeds, with three states of 9 bits at most.
+const SEQUENCE_MAX: usize = (EXTRA_MAX + 3 * 9).div_ceil(8);
 /// What is taken off the length.
 pub const MIN_LEN: u64 = MIN_MATCH as u64;
 /// Shortest match of the format.
@@ -107,21 +109,20 @@ pub struct Tables {
 /// for four.
 ///
 /// # Safety
-/// Each code has a place in its table.
+/// Each code has a place in its table, and each sequence [`EXTRA_MAX`] extra bits at most.
 #[inline(always)]
 pub unsafe fn encode(tables: &Tables, codes: &[Codes], extra: &[u64], dst: &mut [u8]) -> usize {
     assert!(!codes.is_empty() && codes.len() == extra.len());
-    let state_bits: u32 = tables.logs.iter().sum();
     // Most blocks have room for as much as so many sequences can take, and need not add up what these do.
-    let most = if codes.len() * SEQUENCE_MAX + SEQUENCE_MAX <= dst.len() {
-        0
-    } else {
+    let roomy = (codes.len() + 1) * SEQUENCE_MAX + Unchecked::SLACK <= dst.len();
+    let fits = || {
+        let state_bits: u32 = tables.logs.iter().sum();
         let extra_bits: usize = codes.iter().map(|&[.., bits]| usize::from(bits)).sum();
-        (extra_bits + (codes.len() + 1) * state_bits as usize) / 8 + 1
+        (extra_bits + (codes.len() + 1) * state_bits as usize) / 8 + 1 + Unchecked::SLACK <= dst.len()
     };
     // SAFETY: the caller's contract; a state takes at most its table's log, of each sequence and at the end.
     unsafe {
-        if most + Unchecked::SLACK <= dst.len() {
+        if roomy || fits() {
             let mut out = Unchecked::new(dst);
             write(&mut out, tables, codes, extra);
             return out.finish_backward();

@@ -3,12 +3,17 @@
 use super::dict::Dict;
 use super::encode::{bound, compress, encode_words};
 use super::{Format, MAX_LEVEL, MIN_LEVEL};
-use crate::base::Error;
 use crate::base::format::zstd::{DICT_MAGIC, MAGIC};
 use crate::base::format::zstd_presets;
+use crate::base::{Backend, Error};
 use crate::dispatch::Table;
+use crate::kernel::arena::Arena;
+use crate::kernel::zstd_encode::codes::GROUP;
 use crate::kernel::zstd_encode::fse::{self, Counts, mask_of};
+use crate::kernel::zstd_encode::sequences::{self, Slots};
 use crate::kernel::zstd_encode::tree;
+use crate::kernel::zstd_match::MIN_MATCH;
+use crate::kernel::zstd_seq_encode::{DISTANCE_LIMIT, pack};
 use std::collections::BTreeSet;
 use zstd_sys::ZSTD_dParameter::ZSTD_d_experimentalParam1 as ZSTD_D_FORMAT;
 
@@ -368,6 +373,54 @@ fn every_literals_type_and_every_table_mode_is_written() {
     assert_eq!(census.weights, BTreeSet::from([0, 1]));
     for modes in census.modes {
         assert!(modes.is_superset(&BTreeSet::from([0, 1, 2])), "{modes:?}");
+    }
+}
+
+#[test]
+fn every_table_writes_the_sequences_section_of_scalar() {
+    let mut rng = Rng(77);
+    // Few distances, so that they repeat; many; any.
+    let distances = [6, 300, DISTANCE_LIMIT as usize - 1];
+    for case in 0..CASES / 20 {
+        let count = 1 + rng.below([12, 300, 3000][case as usize % 3]);
+        let far = distances[rng.below(3)];
+        let most = if case % 5 == 4 { 1 << 16 } else { 200 };
+        let sequences: Vec<u64> = (0..count)
+            .map(|_| {
+                let literals = (rng.below(most) & rng.below(most)).min((1 << 16) - MIN_MATCH);
+                let len = MIN_MATCH + rng.below(most.min((1 << 16) - literals - MIN_MATCH)) & !rng.below(most);
+                pack(literals as u32, len.max(MIN_MATCH) as u32, 1 + rng.below(far) as u32)
+            })
+            .collect();
+        let repeats = [1 + rng.below(far), 1 + rng.below(far), 1 + rng.below(far)].map(|repeat| repeat as u32);
+        for (all_repeats, margin) in [(true, 0), (false, 48)] {
+            let write = |table: Table| {
+                let room = count.next_multiple_of(GROUP) + GROUP;
+                let mut words = vec![u64::MAX; Arena::words_for::<Slots>(1)];
+                let [slots] = Arena::new(&mut words).take::<Slots>(1) else { unreachable!("one was asked for") };
+                let (mut extra, mut codes) = (sequences.clone(), vec![[0; 4]; room]);
+                extra.resize(room, 0);
+                let mut dst = vec![0; 32 + 12 * count];
+                let mut job = sequences::Job {
+                    sequences: &mut extra,
+                    count,
+                    codes: &mut codes,
+                    values: &mut vec![0; 2 * room],
+                    repeats,
+                    prior: [None; 3],
+                    slots,
+                    margin,
+                    all_repeats,
+                    goes_on: false,
+                };
+                let section = table.zstd_sequences(&mut job, &mut dst);
+                (job.repeats, section.modes, dst[..section.len].to_vec())
+            };
+            let wanted = write(Table::of(Backend::Scalar).expect("a table of every target"));
+            for table in Table::all() {
+                assert!(write(table) == wanted, "{} case {case} {all_repeats}", table.backend().name());
+            }
+        }
     }
 }
 

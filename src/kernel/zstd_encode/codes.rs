@@ -12,6 +12,8 @@ use crate::base::format::zstd::{LL_BASE, LL_BITS, ML_BASE, ML_BITS};
 
 /// Sequences that are looked at together; arrays have room for a multiple of it.
 pub const GROUP: usize = 8;
+/// Sequences before one that [`Repeats::Most`] looks at.
+pub const BEFORE: usize = 3;
 /// Shortest match of the format.
 const MIN_MATCH: u32 = 3;
 /// Bits of the literals length of a packed sequence.
@@ -79,20 +81,20 @@ fn value(sequence: u64, first: u32, second: u32, third: u32) -> u32 {
 }
 
 /// As [`resolve`] for the sequences of a whole source, with references to the first and the second repeated offset only where the
-/// two distances before a sequence tell what these are: a distance that repeats one otherwise is written out, which is as right.
+/// three sequences before one tell what these are: a distance that repeats one otherwise is written out, which is as right.
 ///
 /// # Safety
 /// Invariant I for `I`.
 #[inline(always)]
 unsafe fn resolve_most<I: Isa>(sequences: &[u64], count: usize, values: &mut [u32], repeats: [u32; 3]) {
     let [mut r0, mut r1, mut r2] = repeats;
-    for (&sequence, slot) in sequences[..count].iter().zip(&mut *values).take(2) {
+    for (&sequence, slot) in sequences[..count].iter().zip(&mut *values).take(BEFORE) {
         *slot = value(sequence, r0, r1, r2);
         (r0, r1, r2) = moved(sequence, r0, r1, r2);
     }
-    let groups = sequences[2..].as_chunks::<GROUP>().0.iter().zip(values[2..].as_chunks_mut::<GROUP>().0);
-    for (sequences, values) in groups.take(count.saturating_sub(2).div_ceil(GROUP)) {
-        // SAFETY: invariant I is the caller's; both have GROUP elements, and two are before the sequences.
+    let groups = sequences[BEFORE..].as_chunks::<GROUP>().0.iter().zip(values[BEFORE..].as_chunks_mut::<GROUP>().0);
+    for (sequences, values) in groups.take(count.saturating_sub(BEFORE).div_ceil(GROUP)) {
+        // SAFETY: invariant I is the caller's; both have GROUP elements, and BEFORE are before the sequences.
         unsafe { I::values(sequences.as_ptr(), values.as_mut_ptr()) };
     }
 }
@@ -103,19 +105,20 @@ unsafe fn resolve_most<I: Isa>(sequences: &[u64], count: usize, values: &mut [u3
 /// As there.
 #[inline(always)]
 pub unsafe fn scalar_values(sequences: *const u64, values: *mut u32) {
-    // SAFETY: the caller's contract: GROUP sequences and two before them (S), as many values (D).
+    // SAFETY: the caller's contract: GROUP sequences and BEFORE before them (S), as many values (D).
     let (sequences, values) = unsafe {
-        let sequences = core::slice::from_raw_parts(sequences.sub(2), GROUP + 2);
+        let sequences = core::slice::from_raw_parts(sequences.sub(BEFORE), GROUP + BEFORE);
         (sequences, core::slice::from_raw_parts_mut(values, GROUP))
     };
     let distance = |i: usize| (sequences[i] >> DISTANCE_AT) as u32;
     for (i, slot) in values.iter_mut().enumerate() {
-        let (d0, d1, d2) = (distance(i + 2), distance(i + 1), distance(i));
-        let bare = sequences[i + 2] & LEN_MASK == 0;
-        // If the last two are the same, the second is what it was before, or the same as well.
-        let second = if d1 != d2 { d2 } else { 0 };
-        let value = if d0 == second { 2 - u32::from(bare) } else { d0 + 3 };
-        *slot = if d0 == d1 && !bare { 1 } else { value };
+        let (d0, d1, d2, d3) = (distance(i + 3), distance(i + 2), distance(i + 1), distance(i));
+        let is_bare = |i: usize| sequences[i] & LEN_MASK == 0;
+        // A repetition of the first behind literals changes nothing, so that the second is what it was before.
+        let behind = if !is_bare(i + 2) && d2 != d3 { d3 } else { 0 };
+        let second = if d1 != d2 { d2 } else { behind };
+        let value = if d0 == second { 2 - u32::from(is_bare(i + 3)) } else { d0 + 3 };
+        *slot = if d0 == d1 && !is_bare(i + 3) { 1 } else { value };
     }
 }
 

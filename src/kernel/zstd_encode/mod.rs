@@ -28,6 +28,6 @@ pub trait Isa {
     /// only where that is easy.
     ///
     /// # Safety
-    /// Invariant I; so many elements are at each address, and two sequences more before the first.
+    /// Invariant I; so many elements are at each address, and [`codes::BEFORE`] sequences more before the first.
     unsafe fn values(sequences: *const u64, values: *mut u32);
 }

@@ -164,24 +164,28 @@ impl Isa for Avx2 {
 
     #[inline(always)]
     unsafe fn values(sequences: *const u64, values: *mut u32) {
-        // SAFETY: the caller's shell enables AVX2 (I); 8 elements are at each address and two more before the sequences, by the
+        // SAFETY: the caller's shell enables AVX2 (I); 8 elements are at each address and BEFORE more before the sequences, by the
         // contract of `Isa::values` (S, D).
         unsafe {
+            let zero = _mm256_setzero_si256();
             let load = |at: *const u64| (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(4).cast()));
+            let is_bare = |a, b| _mm256_cmpeq_epi32(_mm256_slli_epi32::<16>(halves::<false>(a, b)), zero);
             let (a, b) = load(sequences);
-            let literals = _mm256_slli_epi32::<16>(halves::<false>(a, b));
-            let is_bare = _mm256_cmpeq_epi32(literals, _mm256_setzero_si256());
-            let distance = halves::<true>(a, b);
+            let (bare, distance) = (is_bare(a, b), halves::<true>(a, b));
             let (a, b) = load(sequences.sub(1));
-            let first = halves::<true>(a, b);
+            let (first_bare, first) = (is_bare(a, b), halves::<true>(a, b));
             let (a, b) = load(sequences.sub(2));
             let second = halves::<true>(a, b);
-            // If the last two are the same, the second is what it was before, or the same as well.
-            let second = _mm256_andnot_si256(_mm256_cmpeq_epi32(first, second), second);
+            let (a, b) = load(sequences.sub(3));
+            let third = halves::<true>(a, b);
+            // A repetition of the first behind literals changes nothing, so that the second is what it was before.
+            let unknown = _mm256_or_si256(first_bare, _mm256_cmpeq_epi32(second, third));
+            let behind = _mm256_andnot_si256(unknown, third);
+            let second = _mm256_blendv_epi8(second, behind, _mm256_cmpeq_epi32(first, second));
             let value = _mm256_add_epi32(distance, _mm256_set1_epi32(3));
-            let reference = _mm256_add_epi32(_mm256_set1_epi32(2), is_bare);
+            let reference = _mm256_add_epi32(_mm256_set1_epi32(2), bare);
             let value = _mm256_blendv_epi8(value, reference, _mm256_cmpeq_epi32(distance, second));
-            let is_first = _mm256_andnot_si256(is_bare, _mm256_cmpeq_epi32(distance, first));
+            let is_first = _mm256_andnot_si256(bare, _mm256_cmpeq_epi32(distance, first));
             let value = _mm256_blendv_epi8(value, _mm256_set1_epi32(1), is_first);
             _mm256_storeu_si256(values.cast(), reorder(value));
         }

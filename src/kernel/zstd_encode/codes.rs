@@ -219,7 +219,7 @@ pub unsafe fn codes<I: Isa>(
 }
 
 /// Tables of counts that take turns.
-const TABLES: usize = 4;
+const TABLES: usize = 2;
 
 /// How often each code of each kind occurs, up to 255 times in each table.
 ///

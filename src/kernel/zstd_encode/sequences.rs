@@ -98,6 +98,9 @@ pub struct Section {
     pub modes: [u8; 3],
 }
 
+/// [`Job::margin`] from which on most blocks are told by a bound of the entropy.
+const QUICK_MARGIN: u32 = 16;
+
 /// [`Job::margin`], and [`Job::goes_on`].
 #[derive(Clone, Copy)]
 struct Wanted {
@@ -191,7 +194,8 @@ fn choose(
         (best, cheapest, mode) = (presets::of(kind, preset).view(), cost, MODE_FSE);
     }
     // With less to win there is nothing to try.
-    if fse::least(counts) + (wanted.margin << 11) < cheapest {
+    let target = cheapest.saturating_sub(wanted.margin << 11);
+    if (wanted.margin < QUICK_MARGIN || fse::entropy_bound(counts) < target) && fse::least(counts) < target {
         let log = accuracy(counts.total, counts.used.count_ones()).min(MAX_LOGS[kind]);
         let mut norm = [0; SYMBOLS];
         fse::normalise(counts, log, &mut norm);

@@ -388,7 +388,7 @@ fn every_table_writes_the_sequences_section_of_scalar() {
         let sequences: Vec<u64> = (0..count)
             .map(|_| {
                 let literals = (rng.below(most) & rng.below(most)).min((1 << 16) - MIN_MATCH);
-                let len = MIN_MATCH + rng.below(most.min((1 << 16) - literals - MIN_MATCH)) & !rng.below(most);
+                let len = (MIN_MATCH + rng.below(most.min((1 << 16) - literals - MIN_MATCH))) & !rng.below(most);
                 pack(literals as u32, len.max(MIN_MATCH) as u32, 1 + rng.below(far) as u32)
             })
             .collect();

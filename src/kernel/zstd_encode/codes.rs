@@ -92,33 +92,26 @@ unsafe fn resolve_most<I: Isa>(sequences: &[u64], count: usize, values: &mut [u3
         *slot = value(sequence, r0, r1, r2);
         (r0, r1, r2) = moved(sequence, r0, r1, r2);
     }
-    let groups = sequences[BEFORE..].as_chunks::<GROUP>().0.iter().zip(values[BEFORE..].as_chunks_mut::<GROUP>().0);
-    for (sequences, values) in groups.take(count.saturating_sub(BEFORE).div_ceil(GROUP)) {
-        // SAFETY: invariant I is the caller's; both have GROUP elements, and BEFORE are before the sequences.
-        unsafe { I::values(sequences.as_ptr(), values.as_mut_ptr()) };
-    }
+    // SAFETY: invariant I is the caller's.
+    unsafe { I::values(sequences, count, values) };
 }
 
-/// [`Isa::values`] of a set without vectors.
-///
-/// # Safety
-/// As there.
+/// [`Isa::values`] of a set without vectors of our own: nothing waits for a neighbour here, so that the compiler can make some.
 #[inline(always)]
-pub unsafe fn scalar_values(sequences: *const u64, values: *mut u32) {
-    // SAFETY: the caller's contract: GROUP sequences and BEFORE before them (S), as many values (D).
-    let (sequences, values) = unsafe {
-        let sequences = core::slice::from_raw_parts(sequences.sub(BEFORE), GROUP + BEFORE);
-        (sequences, core::slice::from_raw_parts_mut(values, GROUP))
-    };
-    let distance = |i: usize| (sequences[i] >> DISTANCE_AT) as u32;
-    for (i, slot) in values.iter_mut().enumerate() {
-        let (d0, d1, d2, d3) = (distance(i + 3), distance(i + 2), distance(i + 1), distance(i));
-        let is_bare = |i: usize| sequences[i] & LEN_MASK == 0;
+pub fn scalar_values(sequences: &[u64], count: usize, values: &mut [u32]) {
+    if count <= BEFORE {
+        return;
+    }
+    let back = |n: usize| sequences[BEFORE - n..count - n].iter().copied();
+    let slots = values[BEFORE..count].iter_mut();
+    for ((((s0, s1), s2), s3), slot) in back(0).zip(back(1)).zip(back(2)).zip(back(3)).zip(slots) {
+        let [d0, d1, d2, d3] = [s0, s1, s2, s3].map(|sequence| (sequence >> DISTANCE_AT) as u32);
+        let [bare, first_bare] = [s0, s1].map(|sequence| sequence & LEN_MASK == 0);
         // A repetition of the first behind literals changes nothing, so that the second is what it was before.
-        let behind = if !is_bare(i + 2) && d2 != d3 { d3 } else { 0 };
-        let second = if d1 != d2 { d2 } else { behind };
-        let value = if d0 == second { 2 - u32::from(is_bare(i + 3)) } else { d0 + 3 };
-        *slot = if d0 == d1 && !is_bare(i + 3) { 1 } else { value };
+        let behind = select_unpredictable(!first_bare & (d2 != d3), d3, 0);
+        let second = select_unpredictable(d1 != d2, d2, behind);
+        let value = select_unpredictable(d0 == second, 2 - u32::from(bare), d0 + 3);
+        *slot = select_unpredictable((d0 == d1) & !bare, 1, value);
     }
 }
 
@@ -275,9 +268,8 @@ mod tests {
             unsafe { scalar(sequences, values, codes) }
         }
 
-        unsafe fn values(sequences: *const u64, values: *mut u32) {
-            // SAFETY: the contract is the same.
-            unsafe { scalar_values(sequences, values) }
+        unsafe fn values(sequences: &[u64], count: usize, values: &mut [u32]) {
+            scalar_values(sequences, count, values);
         }
     }
 

@@ -24,10 +24,13 @@ pub trait Isa {
     /// Invariant I; so many elements are at each address.
     unsafe fn codes(sequences: *mut u64, values: *const u32, codes: *mut Codes);
 
-    /// Sets [`codes::GROUP`] offset values for as many packed sequences, as [`codes::codes`] does where repeated offsets are found
-    /// only where that is easy.
+    /// Sets the offset values of packed sequences from [`codes::BEFORE`] to `count`, as [`codes::codes`] does where repeated offsets are
+    /// found only where that is easy. Up to [`codes::GROUP`] values behind those become unspecified.
     ///
     /// # Safety
-    /// Invariant I; so many elements are at each address, and [`codes::BEFORE`] sequences more before the first.
-    unsafe fn values(sequences: *const u64, values: *mut u32);
+    /// Invariant I.
+    ///
+    /// # Panics
+    /// If there are not so many sequences and values, and [`codes::GROUP`] more of either.
+    unsafe fn values(sequences: &[u64], count: usize, values: &mut [u32]);
 }

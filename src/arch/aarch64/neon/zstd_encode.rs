@@ -14,9 +14,8 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    unsafe fn values(sequences: *const u64, values: *mut u32) {
-        // SAFETY: the contract is the same.
-        unsafe { scalar_values(sequences, values) }
+    unsafe fn values(sequences: &[u64], count: usize, values: &mut [u32]) {
+        scalar_values(sequences, count, values);
     }
 }
 

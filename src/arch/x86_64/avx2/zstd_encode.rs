@@ -14,9 +14,11 @@ use core::arch::x86_64::{
 use super::lz4::Avx2;
 use crate::kernel::table::instantiate_zstd_encode;
 use crate::kernel::zstd_encode::Isa;
+use crate::kernel::zstd_encode::codes::{BEFORE, GROUP};
 use crate::kernel::zstd_seq_encode::{Codes, DISTANCE_AT, LEN_AT, LEN_BITS};
 
 const _: () = assert!(LEN_BITS == 16 && LEN_AT == 16 && DISTANCE_AT == 32, "what the shuffles take apart");
+const _: () = assert!(GROUP == 8 && BEFORE == 3);
 
 /// A table of 16 bytes for literals lengths, and one for match lengths.
 type Tables = [[u8; 16]; 2];
@@ -163,31 +165,35 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn values(sequences: *const u64, values: *mut u32) {
-        // SAFETY: the caller's shell enables AVX2 (I); 8 elements are at each address and BEFORE more before the sequences, by the
-        // contract of `Isa::values` (S, D).
-        unsafe {
-            let zero = _mm256_setzero_si256();
-            let load = |at: *const u64| (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(4).cast()));
-            let is_bare = |a, b| _mm256_cmpeq_epi32(_mm256_slli_epi32::<16>(halves::<false>(a, b)), zero);
-            let (a, b) = load(sequences);
-            let (bare, distance) = (is_bare(a, b), halves::<true>(a, b));
-            let (a, b) = load(sequences.sub(1));
-            let (first_bare, first) = (is_bare(a, b), halves::<true>(a, b));
-            let (a, b) = load(sequences.sub(2));
-            let second = halves::<true>(a, b);
-            let (a, b) = load(sequences.sub(3));
-            let third = halves::<true>(a, b);
-            // A repetition of the first behind literals changes nothing, so that the second is what it was before.
-            let unknown = _mm256_or_si256(first_bare, _mm256_cmpeq_epi32(second, third));
-            let behind = _mm256_andnot_si256(unknown, third);
-            let second = _mm256_blendv_epi8(second, behind, _mm256_cmpeq_epi32(first, second));
-            let value = _mm256_add_epi32(distance, _mm256_set1_epi32(3));
-            let reference = _mm256_add_epi32(_mm256_set1_epi32(2), bare);
-            let value = _mm256_blendv_epi8(value, reference, _mm256_cmpeq_epi32(distance, second));
-            let is_first = _mm256_andnot_si256(bare, _mm256_cmpeq_epi32(distance, first));
-            let value = _mm256_blendv_epi8(value, _mm256_set1_epi32(1), is_first);
-            _mm256_storeu_si256(values.cast(), reorder(value));
+    unsafe fn values(sequences: &[u64], count: usize, values: &mut [u32]) {
+        assert!(sequences.len() >= count + GROUP && values.len() >= count + GROUP);
+        let (sequences, values) = (sequences.as_ptr(), values.as_mut_ptr());
+        for i in (BEFORE..count).step_by(GROUP) {
+            // SAFETY: the caller's shell enables AVX2 (I); GROUP elements from `i` on are in both, and BEFORE before them (the assertion;
+            // S, D).
+            unsafe {
+                let zero = _mm256_setzero_si256();
+                let load = |at: *const u64| (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(4).cast()));
+                let is_bare = |a, b| _mm256_cmpeq_epi32(_mm256_slli_epi32::<16>(halves::<false>(a, b)), zero);
+                let (a, b) = load(sequences.add(i));
+                let (bare, distance) = (is_bare(a, b), halves::<true>(a, b));
+                let (a, b) = load(sequences.add(i - 1));
+                let (first_bare, first) = (is_bare(a, b), halves::<true>(a, b));
+                let (a, b) = load(sequences.add(i - 2));
+                let second = halves::<true>(a, b);
+                let (a, b) = load(sequences.add(i - 3));
+                let third = halves::<true>(a, b);
+                // A repetition of the first behind literals changes nothing, so that the second is what it was before.
+                let unknown = _mm256_or_si256(first_bare, _mm256_cmpeq_epi32(second, third));
+                let behind = _mm256_andnot_si256(unknown, third);
+                let second = _mm256_blendv_epi8(second, behind, _mm256_cmpeq_epi32(first, second));
+                let value = _mm256_add_epi32(distance, _mm256_set1_epi32(3));
+                let reference = _mm256_add_epi32(_mm256_set1_epi32(2), bare);
+                let value = _mm256_blendv_epi8(value, reference, _mm256_cmpeq_epi32(distance, second));
+                let is_first = _mm256_andnot_si256(bare, _mm256_cmpeq_epi32(distance, first));
+                let value = _mm256_blendv_epi8(value, _mm256_set1_epi32(1), is_first);
+                _mm256_storeu_si256(values.add(i).cast(), reorder(value));
+            }
         }
     }
 }

@@ -15,9 +15,9 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn values(sequences: *const u64, values: *mut u32) {
+    unsafe fn values(sequences: &[u64], count: usize, values: &mut [u32]) {
         // SAFETY: likewise.
-        unsafe { Avx2::values(sequences, values) }
+        unsafe { Avx2::values(sequences, count, values) }
     }
 }
 

@@ -178,7 +178,7 @@ impl Table {
         if let (false, Some(rest)) = (codes.is_empty(), dst.get_mut(section.len..)) {
             let moment = Moment::now();
             // SAFETY: likewise (I). The tables were made for these codes, and have a place for each; their extra bits are those of
-            // packed sequences.
+            // sequences that `pack` made.
             section.len += unsafe { (self.0.zstd_bits)(&job.slots.tables, codes, extra, rest) };
             moment.ends(Phase::Sequences);
         }

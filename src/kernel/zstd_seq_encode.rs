@@ -18,14 +18,14 @@ pub const LEN_AT: u32 = LEN_BITS;
 /// Where its distance is.
 pub const DISTANCE_AT: u32 = 2 * LEN_BITS;
 /// Most extra bits of a sequence: of two lengths below 2^16, and of a distance below [`DISTANCE_LIMIT`].
-pub const EXTRA_MAX: usize = 15 + 15 + 24;
+pub const EXTRA_MAX: usize = 15 + 15 + 23;
 /// Bytes that a sequence never exceeds, with three states of 9 bits at most.
 const SEQUENCE_MAX: usize = (EXTRA_MAX + 3 * 9).div_ceil(8);
 /// What is taken off the length.
 pub const MIN_LEN: u64 = MIN_MATCH as u64;
 /// Shortest match of the format.
 const MIN_MATCH: u32 = 3;
-/// Distances are below this value, so that offset values are exact in single precision, and the extra bits of a sequence fit 56 bits.
+/// Distances are below this value, so that offset values are exact in single precision.
 pub const DISTANCE_LIMIT: u32 = (1 << 24) - 3;
 
 /// Returns a sequence as the matcher writes it: `literals` bytes copied, then `len` bytes from `distance` back.
@@ -109,7 +109,7 @@ pub struct Tables {
 /// for four.
 ///
 /// # Safety
-/// Each code has a place in its table, and each sequence [`EXTRA_MAX`] extra bits at most.
+/// Each code has a place in its table, whose log is 9 at most, and each sequence [`EXTRA_MAX`] extra bits at most.
 #[inline(always)]
 pub unsafe fn encode(tables: &Tables, codes: &[Codes], extra: &[u64], dst: &mut [u8]) -> usize {
     assert!(!codes.is_empty() && codes.len() == extra.len());

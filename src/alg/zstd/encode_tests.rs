@@ -381,24 +381,27 @@ fn every_table_writes_the_sequences_section_of_scalar() {
     let mut rng = Rng(77);
     // Few distances, so that they repeat; many; any.
     let distances = [6, 300, DISTANCE_LIMIT as usize - 1];
+    let lengths: Vec<u64> = (MIN_MATCH as u32..=1 << 16).map(|len| pack((1 << 16) - len, len, 7)).collect();
+    let mut lengths = lengths.chunks(3000);
     for case in 0..CASES / 20 {
-        let count = 1 + rng.below([12, 300, 3000][case as usize % 3]);
         let far = distances[rng.below(3)];
         let most = if case % 5 == 4 { 1 << 16 } else { 200 };
-        let sequences: Vec<u64> = (0..count)
+        let random: Vec<u64> = (0..1 + rng.below([12, 300, 3000][case as usize % 3]))
             .map(|_| {
                 let literals = (rng.below(most) & rng.below(most)).min((1 << 16) - MIN_MATCH);
                 let len = (MIN_MATCH + rng.below(most.min((1 << 16) - literals - MIN_MATCH))) & !rng.below(most);
                 pack(literals as u32, len.max(MIN_MATCH) as u32, 1 + rng.below(far) as u32)
             })
             .collect();
+        let sequences = lengths.next().unwrap_or(&random);
+        let count = sequences.len();
         let repeats = [1 + rng.below(far), 1 + rng.below(far), 1 + rng.below(far)].map(|repeat| repeat as u32);
         for (all_repeats, margin) in [(true, 0), (false, 48)] {
             let write = |table: Table| {
                 let room = count.next_multiple_of(GROUP) + GROUP;
                 let mut words = vec![u64::MAX; Arena::words_for::<Slots>(1)];
                 let [slots] = Arena::new(&mut words).take::<Slots>(1) else { unreachable!("one was asked for") };
-                let (mut extra, mut codes) = (sequences.clone(), vec![[0; 4]; room]);
+                let (mut extra, mut codes) = (sequences.to_vec(), vec![[0; 4]; room]);
                 extra.resize(room, 0);
                 let mut dst = vec![0; 32 + 12 * count];
                 let mut job = sequences::Job {

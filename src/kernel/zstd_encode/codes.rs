@@ -99,6 +99,7 @@ unsafe fn resolve_most<I: Isa>(sequences: &[u64], count: usize, values: &mut [u3
 /// [`Isa::values`] of a set without vectors of our own: nothing waits for a neighbour here, so that the compiler can make some.
 #[inline(always)]
 pub fn scalar_values(sequences: &[u64], count: usize, values: &mut [u32]) {
+    assert!(sequences.len() >= count + GROUP && values.len() >= count + GROUP);
     if count <= BEFORE {
         return;
     }
@@ -191,7 +192,6 @@ pub unsafe fn codes<I: Isa>(
     let (sequences, values, codes) = (&mut sequences[..padded], &values[..padded], &mut codes[..padded]);
     let mut sums = [[0; SYMBOLS]; 3];
     let mut left = count;
-    const PART: usize = (TABLES * 255) / GROUP * GROUP;
     let parts = sequences.chunks_mut(PART).zip(values.chunks(PART)).zip(codes.chunks_mut(PART));
     for ((sequences, values), codes) in parts {
         let mut tally = Tally::new();
@@ -213,6 +213,8 @@ pub unsafe fn codes<I: Isa>(
 
 /// Tables of counts that take turns.
 const TABLES: usize = 2;
+/// Sequences after which they are added up: no byte of a table overflows.
+const PART: usize = (TABLES * 255) / GROUP * GROUP;
 
 /// How often each code of each kind occurs, up to 255 times in each table.
 ///
@@ -366,7 +368,7 @@ mod tests {
     fn codes_are_made_and_counted_at_every_length() {
         let all: Vec<(u32, u32, u32)> = (0..5000).map(|i| (i * i % 77, 3 + i % 130, 1 + i / 3 * i % 9)).collect();
         let (whole, _) = run(&all, &mut [1, 4, 8]);
-        for len in (1..40).chain([1015, 1016, 1017, 1019, 1024, 1025, 5000]) {
+        for len in (1..40).chain([PART - 1, PART, PART + 1, PART + 3, 2 * PART - 1, 2 * PART, 2 * PART + 1, 5000]) {
             let (extra, codes) = run(&all[..len], &mut [1, 4, 8]);
             assert_eq!((&extra[..len], codes.len()), (&whole[..len], len));
         }

@@ -389,6 +389,7 @@ mod tests {
                 let (_, cost) = describe(&counts, &norm, log, &mut []);
                 assert!(entropy(&counts) <= cost + 2 * counts.total, "entropy is a bound, but for rounding");
             }
+            assert!(entropy_bound(&counts) <= entropy(&counts));
         }
     }
 

@@ -68,7 +68,7 @@ impl Slots {
 
 /// The sequences of a block, and what is asked for.
 pub struct Job<'a> {
-    /// Packed sequences, with room for a multiple of [`codes::GROUP`] and a group more; afterwards their extra bits.
+    /// Sequences that [`super::super::zstd_seq_encode::pack`] made, with room for a multiple of [`codes::GROUP`] and a group more; afterwards their extra bits.
     pub sequences: &'a mut [u64],
     /// How many there are.
     pub count: usize,
@@ -98,7 +98,8 @@ pub struct Section {
     pub modes: [u8; 3],
 }
 
-/// [`Job::margin`] from which on most blocks are told by a bound of the entropy.
+/// [`Job::margin`] from which on most blocks are told by a bound of the entropy: that of levels below 0. Above, where it is a few bytes, a
+/// bound tells none.
 const QUICK_MARGIN: u32 = 16;
 
 /// [`Job::margin`], and [`Job::goes_on`].

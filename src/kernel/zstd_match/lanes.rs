@@ -225,7 +225,8 @@ fn note(at: usize, len: usize, distance: usize) -> u64 {
 }
 
 /// Set in the position of a note if the match reached the end of a comparison that began before it.
-const OPEN: usize = 1 << 15;
+const OPEN: usize = 1 << (LEN_AT - 1);
+const _: () = assert!(SEGMENT + REACH + 2 * STEP < OPEN);
 
 /// A part of a segment while it is parsed.
 ///

@@ -303,7 +303,7 @@ unsafe fn push<const BITS: u32>(table: *mut u64, hashes: &[u32; BLOCK], at: usiz
     // SAFETY: the caller's shell enables AVX2 (I); a place has BITS bits, so it is in the table (the contract of
     // `Isa::scan_pairs`).
     unsafe {
-        let place = places::<BITS, _>(table.cast::<f64>(), hashes, at);
+        let place = places::<BITS>(table.cast(), hashes, at);
         let old = [
             _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(place[0]), place[1])),
             _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(place[2]), place[3])),
@@ -340,15 +340,7 @@ pub unsafe fn shift_left<const BITS: u32>(lanes: __m256i) -> __m256i {
 #[inline(always)]
 unsafe fn shift_right<const BITS: u32>(lanes: __m256i) -> __m256i {
     // SAFETY: the caller's shell enables AVX2 (I).
-    unsafe {
-        match BITS {
-            10 => _mm256_srli_epi32::<22>(lanes),
-            11 => _mm256_srli_epi32::<21>(lanes),
-            12 => _mm256_srli_epi32::<20>(lanes),
-            13 => _mm256_srli_epi32::<19>(lanes),
-            _ => _mm256_srli_epi32::<18>(lanes),
-        }
-    }
+    unsafe { _mm256_srl_epi32(lanes, _mm_cvtsi32_si128(32 - BITS as i32)) }
 }
 
 /// Puts four entries into their places, after all four were read, and returns what was there.
@@ -376,7 +368,7 @@ pub unsafe fn exchange(place: [*mut u32; 4], entries: __m128i) -> __m128i {
 /// # Safety
 /// The table has `1 << BITS` entries.
 #[inline(always)]
-unsafe fn places<const BITS: u32, T>(table: *mut T, hashes: &[u32; BLOCK], at: usize) -> [*mut T; 4] {
+unsafe fn places<const BITS: u32>(table: *mut f64, hashes: &[u32; BLOCK], at: usize) -> [*mut f64; 4] {
     let place = [hashes[at], hashes[at + 1], hashes[at + 2], hashes[at + 3]];
     // SAFETY: a place has BITS bits, so it is in the table.
     unsafe {

@@ -1,10 +1,9 @@
 //! The entropy stage of Zstandard: codes of eight sequences at once, the rest compiled for the set.
 
-use core::arch::x86_64::_mm_set1_epi8;
 use core::arch::x86_64::{
-    __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256, _mm256_blend_epi16, _mm256_blend_epi32,
-    _mm256_blendv_epi8, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi16, _mm256_cmpeq_epi32,
-    _mm256_cvtepi32_ps, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu16, _mm256_or_si256,
+    __m256i, _mm_set1_epi8, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256, _mm256_blend_epi16,
+    _mm256_blend_epi32, _mm256_blendv_epi8, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi16,
+    _mm256_cmpeq_epi32, _mm256_cvtepi32_ps, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu16, _mm256_or_si256,
     _mm256_permute4x64_epi64, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setr_m128i,
     _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_shuffle_ps, _mm256_slli_epi16, _mm256_slli_epi32,
     _mm256_sllv_epi32, _mm256_sllv_epi64, _mm256_srli_epi16, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_sub_epi32,

@@ -7,6 +7,8 @@
 use core::marker::PhantomData;
 use core::mem::{align_of, size_of};
 
+use super::word::LINE;
+
 /// A type of which every bit pattern is a value: integers, and structures of them.
 pub trait Plain: Copy + sealed::Sealed {}
 mod sealed {
@@ -16,9 +18,6 @@ macro_rules! plain {
     ($($t:ty),*) => { $(impl sealed::Sealed for $t {} impl Plain for $t {})* };
 }
 plain!(u8, u16, u32, u64, i64, super::zstd_seq_encode::Codes, super::zstd_encode::sequences::Slots);
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// What is left of a block of scratch memory.
 pub struct Arena<'m> {

@@ -395,7 +395,7 @@ fn every_table_writes_the_sequences_section_of_scalar() {
             .collect();
         let sequences = lengths.next().unwrap_or(&random);
         let count = sequences.len();
-        let repeats = [1 + rng.below(far), 1 + rng.below(far), 1 + rng.below(far)].map(|repeat| repeat as u32);
+        let repeats = [(); 3].map(|()| 1 + rng.below(far) as u32);
         for (all_repeats, margin) in [(true, 0), (false, 48)] {
             let write = |table: Table| {
                 let room = count.next_multiple_of(GROUP) + GROUP;

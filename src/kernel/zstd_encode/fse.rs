@@ -87,8 +87,8 @@ pub fn costs(norm: &[u16; SYMBOLS], log: u32, cost: &mut [u16; SYMBOLS]) {
 /// Returns bits, in 1/256, that [`entropy`] is not below, at a tenth of its price: the entropy of order 2, by Jensen's inequality.
 #[inline(always)]
 pub fn entropy_bound(counts: &Counts) -> u32 {
-    // Signed elements: see `cost_of`. The sum is 2^30 at most.
-    let squares = counts.of.iter().map(|&count| i32::from(count as i16) * i32::from(count as i16)).sum::<i32>() as u32;
+    // The sum of the squares, 2^30 at most.
+    let squares = cost_of(counts, &counts.of);
     // Logarithms are rounded down, by less than two of their last place.
     counts.total * (2 * log2(counts.total)).saturating_sub(log2(squares) + 2)
 }

@@ -68,7 +68,8 @@ impl Slots {
 
 /// The sequences of a block, and what is asked for.
 pub struct Job<'a> {
-    /// Sequences that [`super::super::zstd_seq_encode::pack`] made, with room for a multiple of [`codes::GROUP`] and a group more; afterwards their extra bits.
+    /// Sequences that [`super::super::zstd_seq_encode::pack`] made, with room for a multiple of [`codes::GROUP`] and a group more;
+    /// afterwards their extra bits.
     pub sequences: &'a mut [u64],
     /// How many there are.
     pub count: usize,

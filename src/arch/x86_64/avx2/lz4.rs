@@ -12,8 +12,8 @@ use core::arch::x86_64::{
     _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256, _mm256_packs_epi16,
     _mm256_packus_epi32, _mm256_permute4x64_epi64, _mm256_permutevar8x32_epi32, _mm256_set_m128i, _mm256_set1_epi16,
     _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setr_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_sll_epi32, _mm256_slli_epi32, _mm256_srl_epi32, _mm256_srli_epi32, _mm256_store_si256, _mm256_storeu_si256,
-    _mm256_sub_epi16, _mm256_sub_epi32, _mm256_xor_si256,
+    _mm256_sll_epi32, _mm256_srl_epi32, _mm256_srli_epi32, _mm256_store_si256, _mm256_storeu_si256, _mm256_sub_epi16,
+    _mm256_sub_epi32, _mm256_xor_si256,
 };
 
 use crate::base::Error;
@@ -106,19 +106,18 @@ impl Isa for Avx2 {
             for first in (0..BLOCK).step_by(8) {
                 let (words, fifth) = keys::<STRIDE, KEY>(src.add(first * STRIDE));
                 let hash = _mm256_add_epi32(_mm256_mullo_epi32(words, m0), _mm256_mullo_epi32(fifth, m1));
-                _mm256_storeu_si256(places.as_mut_ptr().add(first).cast(), shift_right::<BITS>(hash));
+                _mm256_storeu_si256(places.as_mut_ptr().add(first).cast(), to_place::<BITS>(hash));
                 let entry = _mm256_blend_epi16::<0x55>(shift_left::<BITS>(hash), positions);
                 _mm256_storeu_si256(entries.as_mut_ptr().add(first).cast(), entry);
                 positions = _mm256_add_epi32(positions, _mm256_set1_epi32(8 * STRIDE as i32));
             }
-            let place = |at: usize| [0, 1, 2, 3].map(|i| table.add(places[at + i] as usize));
             for first in (0..BLOCK).step_by(16) {
                 let mut met = [_mm256_setzero_si256(); 2];
                 for (half, met) in met.iter_mut().enumerate() {
                     let at = first + 8 * half;
                     let new = _mm256_loadu_si256(entries.as_ptr().add(at).cast());
-                    let low = exchange(place(at), _mm256_castsi256_si128(new));
-                    let high = exchange(place(at + 4), _mm256_extracti128_si256::<1>(new));
+                    let low = exchange(four(table, &places, at), _mm256_castsi256_si128(new));
+                    let high = exchange(four(table, &places, at + 4), _mm256_extracti128_si256::<1>(new));
                     let old = _mm256_set_m128i(high, low);
                     let tags = _mm256_srli_epi32::<16>(_mm256_xor_si256(new, old));
                     let same = _mm256_cmpeq_epi32(tags, _mm256_setzero_si256());
@@ -322,25 +321,41 @@ unsafe fn push<const BITS: u32>(table: *mut u64, hashes: &[u32; BLOCK], at: usiz
 }
 
 /// Shifts every lane left by `BITS`.
+///
+/// # Safety
+/// Invariant I.
 #[inline(always)]
 pub unsafe fn shift_left<const BITS: u32>(lanes: __m256i) -> __m256i {
     // SAFETY: the caller's shell enables AVX2 (I).
-    unsafe {
-        match BITS {
-            10 => _mm256_slli_epi32::<10>(lanes),
-            11 => _mm256_slli_epi32::<11>(lanes),
-            12 => _mm256_slli_epi32::<12>(lanes),
-            13 => _mm256_slli_epi32::<13>(lanes),
-            _ => _mm256_slli_epi32::<14>(lanes),
-        }
-    }
+    unsafe { _mm256_sll_epi32(lanes, _mm_cvtsi32_si128(BITS as i32)) }
 }
 
-/// Leaves the upper `BITS` bits of every lane.
+/// The upper `BITS` bits of every lane.
+///
+/// # Safety
+/// Invariant I.
 #[inline(always)]
-unsafe fn shift_right<const BITS: u32>(lanes: __m256i) -> __m256i {
+pub unsafe fn to_place<const BITS: u32>(lanes: __m256i) -> __m256i {
     // SAFETY: the caller's shell enables AVX2 (I).
     unsafe { _mm256_srl_epi32(lanes, _mm_cvtsi32_si128(32 - BITS as i32)) }
+}
+
+/// Four places from `at` on.
+///
+/// # Safety
+/// Each is in the table.
+#[inline(always)]
+pub unsafe fn four(table: *mut u32, places: &[u32; BLOCK], at: usize) -> [*mut u32; 4] {
+    let place = [places[at], places[at + 1], places[at + 2], places[at + 3]];
+    // SAFETY: the caller's contract.
+    unsafe {
+        [
+            table.add(place[0] as usize),
+            table.add(place[1] as usize),
+            table.add(place[2] as usize),
+            table.add(place[3] as usize),
+        ]
+    }
 }
 
 /// Puts four entries into their places, after all four were read, and returns what was there.

@@ -4,10 +4,10 @@ use core::arch::x86_64::{
     __m256i, _mm_set1_epi8, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256, _mm256_blend_epi16,
     _mm256_blend_epi32, _mm256_blendv_epi8, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi16,
     _mm256_cmpeq_epi32, _mm256_cvtepi32_ps, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu16, _mm256_or_si256,
-    _mm256_permute4x64_epi64, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setr_m128i,
-    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_shuffle_ps, _mm256_slli_epi16, _mm256_slli_epi32,
-    _mm256_sllv_epi32, _mm256_sllv_epi64, _mm256_srli_epi16, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_sub_epi32,
-    _mm256_subs_epu8, _mm256_unpackhi_epi32, _mm256_unpacklo_epi32, _mm256_xor_si256,
+    _mm256_permute4x64_epi64, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setr_m128i, _mm256_setzero_si256,
+    _mm256_shuffle_epi8, _mm256_shuffle_ps, _mm256_slli_epi16, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_sllv_epi64,
+    _mm256_srli_epi16, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_sub_epi32, _mm256_subs_epu8,
+    _mm256_unpackhi_epi32, _mm256_unpacklo_epi32, _mm256_xor_si256,
 };
 
 use super::lz4::Avx2;
@@ -19,7 +19,7 @@ use crate::kernel::zstd_seq_encode::{Codes, DISTANCE_AT, LEN_AT, LEN_BITS};
 const _: () = assert!(LEN_BITS == 16 && LEN_AT == 16 && DISTANCE_AT == 32, "what the shuffles take apart");
 const _: () = assert!(GROUP == 8 && BEFORE == 3);
 
-/// A table of 16 bytes for literals lengths, and one for match lengths.
+/// Sixteen bytes for each half of a register: a table for literals lengths, and one for match lengths.
 type Tables = [[u8; 16]; 2];
 
 /// By the literals length, 16 to 31, or half the match length less 3, likewise, less 16: the code.
@@ -37,7 +37,7 @@ static FEW_BITS: Tables =
     [[0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 0, 0, 0, 0, 0, 0], [0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 0, 0, 0, 0]];
 /// By the code less 24, or 42: its extra bits, beyond.
 static MANY_BITS: Tables =
-    [[0, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0, 0, 0], [0, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0, 0, 0, 0]];
+    [[0, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 0, 0, 0, 0], [0, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 0, 0, 0, 0, 0]];
 
 const fn doublings(from: u8) -> Tables {
     let mut tables = [[0; 16]; 2];
@@ -51,11 +51,18 @@ const fn doublings(from: u8) -> Tables {
     tables
 }
 
+/// Both tables.
+#[inline(always)]
+unsafe fn both(tables: &Tables) -> __m256i {
+    // SAFETY: the caller's shell enables AVX2 (I); they are 32 bytes in a row (S).
+    unsafe { _mm256_loadu_si256(core::ptr::from_ref(tables).cast()) }
+}
+
 /// The elements of both tables by the lower four bits of each byte, 0 where its highest is set.
 #[inline(always)]
 unsafe fn look_up(tables: &Tables, at: __m256i) -> __m256i {
-    // SAFETY: the caller's shell enables AVX2 (I); both tables are 32 bytes in a row (S).
-    unsafe { _mm256_shuffle_epi8(_mm256_loadu_si256(core::ptr::from_ref(tables).cast()), at) }
+    // SAFETY: the caller's shell enables AVX2 (I).
+    unsafe { _mm256_shuffle_epi8(both(tables), at) }
 }
 
 /// The lower or, if `ODD`, the upper halves of the elements of both, in the order 0 1 4 5 2 3 6 7.
@@ -83,28 +90,31 @@ unsafe fn reorder(elements: __m256i) -> __m256i {
 #[inline(always)]
 unsafe fn split(pairs: __m256i) -> __m256i {
     // SAFETY: the caller's shell enables AVX2 (I).
-    unsafe {
-        #[rustfmt::skip]
-        let order = _mm256_setr_epi8(
-            0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15,
-            0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15,
-        );
-        reorder(_mm256_shuffle_epi8(pairs, order))
-    }
+    unsafe { reorder(_mm256_shuffle_epi8(pairs, both(&[[0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15]; 2]))) }
 }
 
 /// Makes the pairs of which [`split`] made the halves.
 #[inline(always)]
 unsafe fn join(halves: __m256i) -> __m256i {
     // SAFETY: the caller's shell enables AVX2 (I).
-    unsafe {
-        #[rustfmt::skip]
-        let order = _mm256_setr_epi8(
-            0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15,
-            0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15,
-        );
-        _mm256_shuffle_epi8(reorder(halves), order)
-    }
+    unsafe { _mm256_shuffle_epi8(reorder(halves), both(&[[0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15]; 2])) }
+}
+
+/// Eight sequences.
+///
+/// # Safety
+/// As many are readable at `at`.
+#[inline(always)]
+unsafe fn load(at: *const u64) -> (__m256i, __m256i) {
+    // SAFETY: the caller's shell enables AVX2 (I); the caller's contract (S).
+    unsafe { (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(4).cast())) }
+}
+
+/// Which of eight sequences are without literals.
+#[inline(always)]
+unsafe fn are_bare(a: __m256i, b: __m256i) -> __m256i {
+    // SAFETY: the caller's shell enables AVX2 (I).
+    unsafe { _mm256_cmpeq_epi32(_mm256_slli_epi32::<16>(halves::<false>(a, b)), _mm256_setzero_si256()) }
 }
 
 impl Isa for Avx2 {
@@ -113,7 +123,7 @@ impl Isa for Avx2 {
         // SAFETY: the caller's shell enables AVX2 (I); 8 elements are at each address, by the contract of
         // `Isa::codes` (S, D).
         unsafe {
-            let (a, b) = (_mm256_loadu_si256(sequences.cast()), _mm256_loadu_si256(sequences.add(4).cast()));
+            let (a, b) = load(sequences);
             // In 16 bits each: literals lengths, then match lengths less 3. Their codes are alike but for a factor of 2.
             let lengths = split(halves::<false>(a, b));
             let scaled = _mm256_blend_epi32::<0b1111_0000>(lengths, _mm256_srli_epi16::<1>(lengths));
@@ -171,13 +181,10 @@ impl Isa for Avx2 {
             // SAFETY: the caller's shell enables AVX2 (I); GROUP elements from `i` on are in both, and BEFORE before them (the assertion;
             // S, D).
             unsafe {
-                let zero = _mm256_setzero_si256();
-                let load = |at: *const u64| (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(4).cast()));
-                let is_bare = |a, b| _mm256_cmpeq_epi32(_mm256_slli_epi32::<16>(halves::<false>(a, b)), zero);
                 let (a, b) = load(sequences.add(i));
-                let (bare, distance) = (is_bare(a, b), halves::<true>(a, b));
+                let (bare, distance) = (are_bare(a, b), halves::<true>(a, b));
                 let (a, b) = load(sequences.add(i - 1));
-                let (first_bare, first) = (is_bare(a, b), halves::<true>(a, b));
+                let (first_bare, first) = (are_bare(a, b), halves::<true>(a, b));
                 let (a, b) = load(sequences.add(i - 2));
                 let second = halves::<true>(a, b);
                 let (a, b) = load(sequences.add(i - 3));
